@@ -1,0 +1,26 @@
+"""isotone: representations whose distances follow the order of the targets, and predictors on top of them.
+
+`fit`, `load`, `check` and `resume` are the verbs; `isotone.losses` holds the losses for anyone's own training loop.
+Importing the package computes nothing and imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isotone.api import Run as Run
+    from isotone.api import check as check
+    from isotone.api import fit as fit
+    from isotone.api import load as load
+    from isotone.api import resume as resume
+
+_VERBS = ("Run", "check", "fit", "load", "resume")
+
+__all__ = ["Run", "check", "fit", "load", "resume"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the verbs when they are first asked for: torch takes seconds, `isotone --help` should not."""
+    if name in _VERBS:
+        return getattr(import_module("isotone.api"), name)
+    raise AttributeError(f"module 'isotone' has no attribute {name!r}; it has {', '.join(_VERBS)}")

@@ -1,0 +1,254 @@
+"""The verbs: what the command line and a notebook call. One function a verb; a run is a folder, `Run` its handle."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from torch import nn
+
+from isotone.data.arrays import array_inputs, load_arrays
+from isotone.data.audit import Audit, audit, bad_rows
+from isotone.data.load import load_inputs, load_table
+from isotone.data.settings import DataSettings
+from isotone.data.table import read_table
+from isotone.errors import ConfigError
+from isotone.evaluate.judge import describe
+from isotone.export.saved import Model, load_model
+from isotone.finish import execute
+from isotone.folder import claim, existing, provenance, write_config, write_json
+from isotone.records import Dataset
+from isotone.report import write_report
+from isotone.settings import Settings, read_config, resolve
+
+Data = str | Path | tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, its model, and what can be done with them.
+
+    Args:
+        folder: of the run.
+        model: encoder, head and scaling.
+        settings: of the run.
+    """
+
+    folder: Path
+    model: Model
+    settings: Settings
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Errors with intervals beside the constant predictors, order, error by bin and group: `metrics.json`."""
+        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+
+    def inputs(self, data: str | Path | Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return raw inputs and a name for each row, of a table (its targets are not needed) or an array.
+
+        Raises:
+            DataError: with every problem of the new data.
+        """
+        if isinstance(data, str | Path):
+            columns = {"target": (), "group": None, "split_column": None}
+            channels = str(self.model.shape[0]) if self.model.kind == "image" else "auto"
+            return load_inputs(Path(data), replace(self.settings.data, channels=channels, **columns))
+        shape = self.model.shape  # (c, h, w) or (f,), as the encoder sees it
+        inputs = array_inputs(data, self.model.kind, shape[1:] + shape[:1])
+        return inputs, np.array([f"row {i}" for i in range(len(inputs))])
+
+    def embed(self, data: str | Path | Any) -> Float[np.ndarray, "n d"]:
+        """Return representations (n, d) of a table's or an array's rows."""
+        return self.model.embed(self.inputs(data)[0])
+
+    def predict(self, data: str | Path | Any) -> Float[np.ndarray, "n *k"]:
+        """Return predictions (n,), or (n, k) for several targets, in the user's units."""
+        found = self.model.predict(self.embed(data))
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def report(self, against: "str | Path | Run | None" = None) -> Path:
+        """Write `report.html`, beside another run where one is given, and return its path."""
+        other = against.folder if isinstance(against, Run) else against
+        return write_report(self.folder, None if other is None else existing(other))
+
+
+def check(table: str | Path, **settings: Any) -> Audit:
+    """Look for every problem of a table in one pass; nothing is trained, decoded to disk or changed.
+
+    Args:
+        table: CSV or Parquet.
+        settings: of `isotone fit`, such as target="age".
+
+    Returns:
+        The audit: `problems` (fatal ones and warnings) and `keep`, the rows without a fatal one.
+
+    Raises:
+        DataError, ConfigError: where the table cannot be read at all.
+    """
+    data = resolve("rnc", _listed(settings)).data
+    return audit(read_table(Path(table), data), data)
+
+
+def fit(
+    data: Data,
+    *,
+    method: str | None = None,
+    out: str | Path | None = None,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    split: Sequence[str] | np.ndarray | None = None,
+    encoder: str | nn.Module = "auto",
+    config: str | Path | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a representation and a predictor on a table or on arrays, judge them and write the report.
+
+    Args:
+        data: path of a CSV or Parquet table, or arrays (X, y): images (n, h, w[, c]) or rows (n, f); y (n,) or (n, k).
+        method: `rnc` or `baseline`, see `isotone methods`; None takes the config's, else `rnc`.
+        out: folder of the run; None takes the next free one below `runs/`.
+        groups: (n,) for arrays: whose row it is; a group is never on two sides of the split. For a table name the
+            column: `group="person"`.
+        split: (n,) train, val or test for arrays; drawn where there is none.
+        encoder: name, or a module that maps (b, c, h, w) or (b, f) to (b, d).
+        config: YAML of settings; named settings win over it.
+        quiet: no progress on standard error.
+        command: what to write down as the command that repeats the run.
+        settings: any setting of `isotone fit --help`, with underscores: target="age", passes=200.
+
+    Returns:
+        The run, loaded from its folder.
+
+    Raises:
+        ConfigError: unknown or wrong settings, a folder that is in use.
+        DataError: every problem of the data, before anything is trained.
+        DivergenceError: training became NaN or infinite.
+        Interrupted: Ctrl-C or SIGTERM; the run is saved, `isotone resume` goes on.
+
+    Example: see README.md; the block there is run by the tests.
+    """
+    values = (read_config(Path(config)) if config else {}) | _listed(settings)
+    named = values.pop("method", "rnc")
+    method = method or str(named)
+    custom = encoder if isinstance(encoder, nn.Module) else None
+    if isinstance(encoder, str) and encoder != "auto":
+        values["encoder"] = encoder
+    chosen = resolve(method, values)
+    source = Path(data) if isinstance(data, str | Path) else None
+    dataset, warnings, bad = _load(data, chosen, groups, split, quiet)
+    stem = f"{source.stem if source else 'arrays'}-{chosen.name}"
+    folder = claim(out, stem)
+    command = command or f"isotone fit {source or 'ARRAYS'} --config {folder}/config.yaml --out NEW"
+    write_config(folder / "config.yaml", chosen.flat())
+    about = provenance(command, chosen.name, chosen.train.seed, str(source.resolve()) if source else None)
+    write_json(folder / "run.json", about)
+    if bad is not None:
+        bad.to_csv(folder / "bad_rows.csv", index=False)
+    _describe(folder, dataset, warnings, 0 if bad is None else len(bad))
+    execute(folder, chosen, dataset, custom, stream=None if quiet else sys.stderr)
+    return load(folder, encoder=custom)
+
+
+def resume(
+    run: str | Path,
+    data: tuple[Any, Any] | None = None,
+    *,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    split: Sequence[str] | np.ndarray | None = None,
+    encoder: nn.Module | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Go on with a run that was stopped or killed; it ends with the weights of the run that never was.
+
+    Args:
+        run: its folder.
+        data: the same arrays, where the run was made from arrays.
+        groups: as in `fit`.
+        split: as in `fit`.
+        encoder: the same module, freshly made, where the run was made with one.
+        workers: other number of data workers; never changes a result.
+        quiet: no progress on standard error.
+
+    Raises:
+        ConfigError: where there is no such run, or the data are not those it was started with.
+    """
+    folder = existing(run)
+    settings = _settings(folder)
+    if workers is not None:
+        settings = replace(settings, train=replace(settings.train, workers=workers))
+    source = json.loads((folder / "run.json").read_text(encoding="utf-8"))["source"]
+    if source is None and data is None:
+        raise ConfigError(
+            f"{folder} was made from arrays: go on in Python with isotone.resume({str(folder)!r}, (X, y))."
+        )
+    dataset, _, _ = _load(source if source is not None else data, settings, groups, split, quiet)
+    before = json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]
+    if dataset.fingerprint != before:
+        raise ConfigError(
+            f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
+        )
+    execute(folder, settings, dataset, encoder, stream=None if quiet else sys.stderr)
+    return load(folder, encoder=encoder)
+
+
+def load(run: str | Path, encoder: nn.Module | None = None) -> Run:
+    """Return the handle of a finished run.
+
+    Args:
+        run: its folder.
+        encoder: the user's own module, where the run was made with one.
+
+    Raises:
+        ConfigError: where there is no run, or it is not finished.
+        CheckpointError: where its model is damaged.
+    """
+    folder = existing(run)
+    if not (folder / "model" / "manifest.json").is_file() or not (folder / "metrics.json").is_file():
+        raise ConfigError(f"the run {folder} is not finished. Go on with: isotone resume {folder}")
+    return Run(folder, load_model(folder / "model", encoder), _settings(folder))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _settings(folder: Path) -> Settings:
+    values = read_config(folder / "config.yaml")
+    return resolve(str(values.pop("method")), values)
+
+
+def _listed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Let `target="age"` stand for `target=["age"]`, as on the command line."""
+    lists = ("target", "features", "augment")
+    return {k: [v] if k in lists and isinstance(v, str) else v for k, v in settings.items()}
+
+
+def _load(
+    data: Data | None, settings: Settings, groups: Any, split: Any, quiet: bool
+) -> tuple[Dataset, list[str], Any]:
+    seed = settings.train.seed
+    if isinstance(data, tuple):
+        x, y = data
+        names = settings.data.target or None
+        made = load_arrays(x, y, groups=groups, split=split, target_names=names, settings=settings.data, seed=seed)
+        return made, [], None
+    if not isinstance(data, str | Path):
+        raise ConfigError(f"data must be the path of a table or arrays (X, y), got {type(data).__name__}.")
+    if groups is not None or split is not None:
+        raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
+    dataset, found = load_table(Path(data), settings.data, seed)
+    warnings = [str(problem) for problem in found.problems if not problem.fatal]
+    if not quiet:
+        for warning in warnings[:5]:
+            sys.stderr.write(f"note: {warning}\n")
+    bad = bad_rows(found) if not found.keep.all() else None
+    return dataset, warnings, bad
+
+
+def _describe(folder: Path, dataset: Dataset, warnings: list[str], bad: int) -> None:
+    write_json(folder / "data.json", describe(dataset, warnings, bad))

@@ -1,0 +1,4 @@
+"""Candidates: what each anchor is compared with. A source changes only in an explicit update, never inside a loss."""
+
+from isotone.candidates.batch import batch_candidates as batch_candidates
+from isotone.candidates.gather import gather as gather

@@ -1,0 +1,8 @@
+"""The arithmetic of contrast: similarities, and the one function that every contrastive loss calls."""
+
+from isotone.core.contrast import contrast as contrast
+from isotone.core.contrast import floor as floor
+from isotone.core.similarity import SIMILARITIES as SIMILARITIES
+from isotone.core.similarity import cosine as cosine
+from isotone.core.similarity import dot as dot
+from isotone.core.similarity import negative_l2 as negative_l2

@@ -1,0 +1,145 @@
+"""The one contrast: how much likelier a positive is than everything at least as far from the anchor's label.
+
+RnC, SupCon, SimCLR, MoCo, CLIP and CPC are this function with another distance, mask and set of positives.
+Source: Zha et al. 2023, arXiv 2210.01189, equations 1-3 (the denominator S_ij); written for any set of positives.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from isotone.check import wide_dtype
+from isotone.errors import ShapeError
+
+_SAFE_RANGE = {torch.float64: 600.0, torch.float32: 60.0}  # exp(-range) and n * exp(range) stay normal numbers
+
+
+def contrast(
+    logits: Float[Tensor, "n m"],
+    distance: Float[Tensor, "n m"],
+    mask: Bool[Tensor, "n m"],
+    positive: Bool[Tensor, "n m"],
+) -> Float[Tensor, ""]:
+    """Return the mean over anchors i of the mean over their positives j of
+
+    `-log( exp l_ij / sum over kept k with distance_ik >= distance_ij of exp l_ik )`.
+
+    Ties are exact: everything at the same distance as j stays in its denominator. Finite, in value and gradient, for
+    finite logits of any size: rows whose logits span more than float64 can exponentiate are summed in log space.
+
+    Args:
+        logits: (n, m) similarity / temperature.
+        distance: (n, m) >= 0 in label space; only its order within a row counts.
+        mask: (n, m) True where the candidate counts for the anchor.
+        positive: (n, m) True where the candidate is a positive; counts only where `mask` does.
+
+    Returns:
+        A scalar in the type of the logits, computed in float64. Anchors without a positive have no term; where no
+        anchor has one, the value is 0, still joined to the graph.
+
+    Raises:
+        ShapeError: unless the four have one shape.
+
+    Example:
+        >>> distance = torch.tensor([[0.0, 1.0, 2.0]])
+        >>> keep = torch.tensor([[False, True, True]])
+        >>> round(contrast(torch.zeros(1, 3), distance, keep, positive=keep).item(), 4)  # (ln 2 + ln 1) / 2
+        0.3466
+    """
+    shapes = {tuple(x.shape) for x in (logits, distance, mask, positive)}
+    if len(shapes) != 1 or logits.dim() != 2:
+        raise ShapeError(f"contrast expects four tensors of one shape (n, m), got {sorted(shapes)}.")
+    return _Contrast.apply(logits, distance, mask, positive)
+
+
+def floor(
+    distance: Float[Tensor, "n m"], mask: Bool[Tensor, "n m"], positive: Bool[Tensor, "n m"]
+) -> Float[Tensor, ""]:
+    """Return L*, the value below which no embedding can bring `contrast`: ties cost ln(their number).
+
+    `L* = mean_i mean_{j positive} ln #{positives k : d_ik = d_ij}`. The gap `loss - L*` is comparable across batches,
+    the loss is not. For RnC this is the paper's bound; with other positives it is a valid, perhaps loose, bound.
+
+    Args:
+        distance: (n, m), `mask`: (n, m), `positive`: (n, m), as in `contrast`.
+
+    Example:
+        >>> distance = (torch.arange(8.0)[:, None] - torch.arange(8.0)).abs()
+        >>> keep = ~torch.eye(8, dtype=torch.bool)
+        >>> round(floor(distance, keep, keep).item(), 6)
+        0.297063
+
+    Source: Zha et al. 2023, arXiv 2210.01189, section 4 (Theorem 1).
+    """
+    positive = positive & mask
+    d = distance.to(wide_dtype(distance.device)).masked_fill(~positive, float("inf"))
+    ordered = d.sort(1).values
+    first, last = _ties(ordered)
+    tied = (last - first + 1).to(d.dtype).log()
+    return (tied * _weights(ordered.isfinite())).sum()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+class _Contrast(torch.autograd.Function):
+    """The gradient has a closed form, so it is computed beside the value; only that (n, m) is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, distance: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+        far = distance.masked_fill(~mask, float("inf"))
+        ordered, order = far.sort(1)  # near to far, masked candidates behind them all
+        kept, positive = mask.gather(1, order), (positive & mask).gather(1, order)
+        s = logits.gather(1, order).to(wide_dtype(logits.device))
+        weight = _weights(positive)
+        first, last = _ties(ordered)
+        row_max = s.masked_fill(~kept, -torch.inf).amax(1, keepdim=True)
+        shifted = (s - torch.where(row_max.isfinite(), row_max, 0.0)).masked_fill(~kept, -torch.inf)
+        span = shifted.masked_fill(~kept, 0.0).amin() if shifted.numel() else s.new_zeros(())
+        pull = _pull_plain if bool(span > -_SAFE_RANGE[s.dtype]) else _pull_log
+        log_z, share = pull(shifted, weight, first, last)
+        value = (weight * torch.where(positive, log_z - shifted, 0.0)).sum()
+        grad = torch.where(kept, share - weight, 0.0)
+        ctx.save_for_backward(torch.empty_like(grad).scatter_(1, order, grad).to(logits.dtype))
+        return value.to(logits.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.saved_tensors[0] * upstream, None, None, None
+
+
+def _pull_plain(s: Tensor, weight: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log Z_ij and `exp(s_ik) * sum over j not farther than k of w_ij / Z_ij`, by sums of positive terms."""
+    e = s.exp()
+    z = e.flip(1).cumsum(1).flip(1).gather(1, first)  # summed from far to near, from the start of each tie
+    z = torch.where(z > 0, z, 1.0)  # masked candidates alone
+    return z.log(), e * (weight / z).cumsum(1).gather(1, last)
+
+
+def _pull_log(s: Tensor, weight: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in log space, for logits that span more than a float can exponentiate."""
+    log_z = s.flip(1).logcumsumexp(1).flip(1).gather(1, first)
+    log_z = torch.where(log_z.isfinite(), log_z, 0.0)
+    return log_z, (s + (weight.log() - log_z).logcumsumexp(1).gather(1, last)).exp()
+
+
+def _ties(ordered: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, for each place of ascending rows, the first and the last place that holds the same number."""
+    m = ordered.shape[1]
+    place = torch.arange(m, device=ordered.device).expand_as(ordered)
+    change = ordered[:, 1:] != ordered[:, :-1]
+    edge = torch.ones_like(ordered[:, :1], dtype=torch.bool)
+    first = torch.where(torch.cat([edge, change], 1), place, 0).cummax(1).values
+    last = torch.where(torch.cat([change, edge], 1), place, m).flip(1).cummin(1).values.flip(1)
+    return first, last
+
+
+def _weights(positive: Tensor) -> Tensor:
+    """Return each term's share of the mean over anchors (that have a positive) of the mean over positives."""
+    count = positive.sum(1, keepdim=True)
+    anchors = (count > 0).sum().clamp_min(1)
+    return positive.to(wide_dtype(positive.device)) / (count.clamp_min(1) * anchors)

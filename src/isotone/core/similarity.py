@@ -1,0 +1,89 @@
+"""Similarities of embeddings, (n, d) and (m, d) to (n, m), computed in float64 whatever autocast or the input says."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from isotone.check import wide_dtype
+from isotone.records import Similarity
+
+
+def negative_l2(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Return minus the Euclidean distance, not squared, of rows that are not normalised: RnC's similarity.
+
+    `s_ij = -||a_i - b_j||_2`, with gradient `-(a_i - b_j) / ||a_i - b_j||`, 0 where the rows coincide.
+
+    The distances come from the Gram matrix in float64; differences below 1e-7 of the rows' length count as 0.
+
+    Example:
+        >>> negative_l2(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])).item()
+        -5.0
+
+    Source: Zha et al. 2023, arXiv 2210.01189, section 3 and Table 6.
+    """
+    return _NegativeL2.apply(a, b)
+
+
+def cosine(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Return the cosine of the angle between rows; a row of zeros has cosine 0 with everything.
+
+    Example:
+        >>> cosine(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0]])).tolist()
+        [[1.0, 0.0]]
+    """
+    return dot(_unit(a), _unit(b))
+
+
+def dot(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Return the dot product of rows.
+
+    Example:
+        >>> dot(torch.tensor([[2.0, 1.0]]), torch.tensor([[3.0, 1.0]])).item()
+        7.0
+    """
+    return _wide(a) @ _wide(b).T
+
+
+SIMILARITIES: dict[str, Similarity] = {"l2": negative_l2, "cosine": cosine, "dot": dot}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(wide_dtype(x.device))
+
+
+def _unit(x: Tensor) -> Tensor:
+    x = _wide(x)
+    length = x.norm(dim=1, keepdim=True)
+    return x / torch.where(length > 0, length, 1.0)
+
+
+class _NegativeL2(torch.autograd.Function):
+    """One matrix product forward and two back; autograd of `cdist` would differentiate a square root at 0."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        x, y = _wide(a), _wide(b)
+        center = y.mean(0)  # far from the origin the Gram matrix cancels; moving both changes no distance
+        x, y = x - center, y - center
+        xx, yy = x.square().sum(1)[:, None], y.square().sum(1)[None, :]
+        squared = torch.addmm(xx + yy, x, y.T, alpha=-2.0)  # (n, m)
+        noise = 64 * torch.finfo(x.dtype).eps * (xx + yy)
+        distance = torch.where(squared > noise, squared, 0.0).sqrt_()
+        ctx.save_for_backward(x, y, distance)
+        ctx.dtypes = a.dtype, b.dtype
+        return -distance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, y, distance = ctx.saved_tensors
+        w = torch.where(distance > 0, grad / distance, 0.0)  # (n, m)
+        grad_a = w @ y - w.sum(1, keepdim=True) * x
+        grad_b = w.T @ x - w.sum(0)[:, None] * y
+        return grad_a.to(ctx.dtypes[0]), grad_b.to(ctx.dtypes[1])

@@ -1,0 +1,214 @@
+"""From settings and a data set to a judged run: build, train, fit the head on frozen features, judge, keep, report."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from isotone.data.views import Views, feature_statistics
+from isotone.errors import ConfigError
+from isotone.evaluate.judge import judge
+from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
+from isotone.export.saved import Model, save_model
+from isotone.folder import write_json
+from isotone.nets.encoders import build_encoder
+from isotone.nets.norms import group_norm
+from isotone.predict import predictor
+from isotone.predict.linear import fit_linear
+from isotone.predict.scaling import Scaling
+from isotone.records import Dataset
+from isotone.report import write_report
+from isotone.settings import Settings
+from isotone.train.forward import forward
+from isotone.train.loop import Job, train
+
+ADAMW_LR = 1e-3
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what timm's pretrained weights expect
+
+
+def execute(
+    folder: Path, settings: Settings, dataset: Dataset, custom: nn.Module | None, *, stream: TextIO | None
+) -> None:
+    """Train, or go on with, the run in `folder` until its report is written.
+
+    Args:
+        folder: of the run, with `run.json` and `config.yaml`.
+        settings: of the run.
+        dataset: decoded and split.
+        custom: the user's own encoder, or None to build the one that the settings name.
+        stream: where progress goes; None is silent.
+
+    Raises:
+        DivergenceError, Interrupted, CheckpointError: see `isotone.train.loop.train`.
+    """
+    began = time.monotonic()
+    accelerator = _accelerator(settings)
+    model = _model(settings, dataset, custom)
+    lr = settings.train.lr or (ADAMW_LR if settings.train.optimizer == "adamw" else settings.method.default_lr)
+    batch = min(settings.train.batch_size, len(dataset.rows("train")))
+    width = model.head.in_features
+    net = settings.method.build(model.encoder, width, dataset.target.shape[1])
+    scale = batch / 256 if settings.train.optimizer == "sgd" else 1.0
+    go_on = f"isotone resume {folder}"
+    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, lr * scale, folder, go_on)
+    net = train(job, accelerator, stream=stream)
+    if accelerator.is_main_process:
+        _judge(folder, settings, dataset, model, net, accelerator.device)
+        _done(folder, time.monotonic() - began)
+        write_report(folder)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _accelerator(settings: Settings) -> Accelerator:
+    precision = settings.train.precision
+    cpu = settings.train.device == "cpu" or not torch.accelerator.is_available()
+    if precision == "fp16" and cpu:
+        raise ConfigError("`precision` fp16 needs an accelerator, and there is none. Use --precision bf16 or no.")
+    return Accelerator(cpu=cpu, mixed_precision=precision)
+
+
+def _model(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Model:
+    net, image = settings.net, dataset.kind == "image"
+    size = _size(settings, dataset) if image else 0
+    shape = (dataset.inputs.shape[-1], size, size) if image else (dataset.inputs.shape[1],)
+    name = "custom" if custom is not None else _encoder_name(net.encoder, dataset)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.train.seed)
+        encoder, width = (
+            _custom(custom, shape, net.norm)
+            if custom is not None
+            else build_encoder(
+                name,
+                kind=dataset.kind,
+                shape=shape,
+                norm=net.norm,
+                pretrained=net.pretrained,
+                weights=net.weights,
+                seed=settings.train.seed,
+            )
+        )
+    head = settings.method.head
+    k = dataset.target.shape[1]
+    return Model(
+        encoder,
+        nn.Linear(width, predictor(head).outputs(k)),
+        _views(settings, dataset),
+        Scaling.of(dataset.target[dataset.rows("train")]),
+        head,
+        name,
+        net.norm,
+        dataset.kind,
+        shape,
+        dataset.target_names,
+    )
+
+
+def _size(settings: Settings, dataset: Dataset) -> int:
+    """Return the side of the square the encoder sees; arrays come as they are, tables are stored at least as large."""
+    h, w = dataset.inputs.shape[1:3]
+    if h != w:
+        raise ConfigError(f"image arrays must be square, got {h} x {w} pixels. Pad or crop them to one side.")
+    return min(settings.data.image_size, h)
+
+
+def _encoder_name(name: str, dataset: Dataset) -> str:
+    if name != "auto":
+        return name
+    if dataset.kind == "rows":
+        return "mlp"
+    return "small-cnn" if dataset.inputs.shape[1] <= 96 else "resnet18"
+
+
+def _custom(encoder: nn.Module, shape: tuple[int, ...], norm: str) -> tuple[nn.Module, int]:
+    encoder = group_norm(encoder) if norm == "group" else encoder
+    training = encoder.training
+    with torch.no_grad():
+        h = encoder.eval()(torch.zeros(2, *shape))
+    encoder.train(training)
+    if h.dim() != 2 or h.shape[0] != 2:
+        raise ConfigError(
+            f"your encoder must map (2, {', '.join(map(str, shape))}) to (2, width), it gave {tuple(h.shape)}. "
+            "Pool and flatten at its end."
+        )
+    return encoder, h.shape[1]
+
+
+def _views(settings: Settings, dataset: Dataset) -> Views:
+    seed, augment = settings.train.seed, settings.net.augment
+    if dataset.kind == "rows":
+        mean, std = feature_statistics(dataset.inputs[dataset.rows("train")])
+        return Views("rows", 0, tuple("jitter" if name == "mild" else name for name in augment), seed, mean, std)
+    channels = dataset.inputs.shape[-1]
+    mean, std = IMAGENET if settings.net.pretrained and channels == 3 else ((0.5,) * channels, (0.5,) * channels)
+    return Views("image", _size(settings, dataset), augment, seed, mean, std)
+
+
+def _judge(
+    folder: Path, settings: Settings, dataset: Dataset, model: Model, net: nn.Module, device: torch.device
+) -> None:
+    encoder = net.encoder
+    everything = np.arange(len(dataset.target))
+    h = forward(encoder, dataset, everything, model.views, device=device)
+    target = torch.from_numpy(model.scaling.standardise(dataset.target)).float()
+    rows, val = dataset.rows("train"), dataset.rows("val")
+    head = settings.head
+
+    def features(epoch: int) -> torch.Tensor:
+        if not head.head_views:
+            return h[rows]
+        return forward(encoder, dataset, rows, model.views, device=device, epoch=epoch % head.head_views)
+
+    fit = fit_linear(
+        features if head.head_views else h[rows],
+        target[rows],
+        h[val],
+        target[val],
+        predictor=predictor(settings.method.head),
+        epochs=head.head_epochs,
+        lr=head.head_lr,
+        batch_size=head.head_batch,
+        seed=settings.train.seed,
+    )
+    refit = nn.Linear(fit.weight.shape[1], fit.weight.shape[0])
+    refit.load_state_dict({"weight": fit.weight, "bias": fit.bias})
+    own = getattr(net, "head", None)
+    name = f"{settings.name}, {settings.method.head} head"
+    final = replace(model, encoder=encoder, head=refit if own is None else own)
+    predictions = {name: ("model", final.predict(h.numpy()))}
+    if own is not None:
+        other = replace(final, head=refit)
+        predictions[f"{name} fitted again on frozen features"] = ("refit", other.predict(h.numpy()))
+    metrics = judge(dataset, predictions, h.numpy(), seed=settings.train.seed)
+    metrics["head"] = {"best_epoch": fit.best_epoch, "val_scores": list(fit.val_scores)}
+    _keep(folder, settings, dataset, final, predictions[name][1], h.numpy(), metrics)
+
+
+def _keep(
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    model: Model,
+    prediction: np.ndarray,
+    h: np.ndarray,
+    metrics: dict[str, Any],
+) -> None:
+    seed = settings.train.seed
+    save_model(folder / "model", model)
+    keep_predictions(folder / "predictions.csv", dataset, prediction)
+    keep_features(folder / "features.npz", dataset, h, prediction, seed=seed)
+    keep_views(folder / "views.npz", dataset, model.views, seed=seed)
+    write_json(folder / "metrics.json", metrics)
+
+
+def _done(folder: Path, seconds: float) -> None:
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    about["seconds"] = round(about["seconds"] + seconds, 1)
+    write_json(folder / "run.json", {**about, "status": "done"})

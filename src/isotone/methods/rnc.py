@@ -1,0 +1,75 @@
+"""Rank-N-Contrast, stage 1: an encoder whose distances follow the order of the targets. No projection head.
+
+Stage 2, a linear predictor on the frozen encoder, is the same for every method that trains an encoder alone: see
+`isotone.predict.linear`.
+
+Source: Zha et al., NeurIPS 2023, arXiv 2210.01189, section 3; settings of its AgeDB experiment.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isotone import check
+from isotone.candidates import batch_candidates, gather
+from isotone.core import SIMILARITIES, contrast, floor
+from isotone.nets.heads import Encoding
+from isotone.records import Batch, LossOutput, Tags
+from isotone.relations import target_relation
+
+SCORED_ROWS = 1024  # the validation score is quadratic in the rows
+
+
+@dataclass(frozen=True)
+class RnC:
+    """Orders the representation by the target, then fits a linear head on the frozen encoder (two stages).
+
+    Args:
+        head: predictor on the frozen encoder: l1, mse or huber.
+        temperature: divides the similarity; the paper's 2 for l2, about 0.1 for cosine.
+        similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
+        distance: of targets: l1 (the paper's) or l2; several targets are standardised first.
+        views: augmented copies of each sample in a batch; the paper's 2.
+    """
+
+    head: Literal["l1", "mse", "huber"] = "l1"
+    temperature: float = 2.0
+    similarity: Literal["l2", "cosine", "dot"] = "l2"
+    distance: Literal["l1", "l2"] = "l1"
+    views: int = 2
+
+    select = "last"
+    default_lr = 0.5
+
+    def __post_init__(self) -> None:
+        check.positive("temperature", self.temperature)
+        check.between("views", self.views, 1, 16)
+
+    def build(self, encoder: nn.Module, width: int, k: int) -> nn.Module:
+        """Return the encoder alone: the loss acts on the representation itself."""
+        del width, k
+        return Encoding(encoder)
+
+    def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
+        """Return the RnC loss of all views in all processes, and its gap to the floor that ties set."""
+        v, b = batch.views.shape[:2]
+        h = net(batch.views.flatten(0, 1)).unflatten(0, (v, b))  # (v, b, d)
+        h = (
+            gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
+        )  # (v * all b, d): same rows in any number of processes
+        tags = batch.tags.map(lambda x: gather(x).repeat(v, *[1] * (x.dim() - 1)))
+        total, gap = self._contrast(h, tags)
+        return LossOutput(total, {"gap": gap})
+
+    def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
+        """Return the gap to the floor on clean validation rows."""
+        return float(self._contrast(out[:SCORED_ROWS], tags.map(lambda x: x[:SCORED_ROWS]))[1])
+
+    def _contrast(self, h: Float[Tensor, "n d"], tags: Tags) -> tuple[Tensor, Tensor]:
+        others = batch_candidates(h, tags)
+        logits = SIMILARITIES[self.similarity](h, others.embeddings) / self.temperature
+        distance = target_relation(self.distance)(tags, others.tags)
+        total = contrast(logits, distance, others.mask, positive=others.mask)
+        return total, total.detach() - floor(distance, others.mask, positive=others.mask)

@@ -1,0 +1,223 @@
+"""All settings of a run: dataclasses are the one source of defaults, flags, help and the YAML that a run saves.
+
+The command line, a Python call and a recipe all end in `resolve`, so they know the same names and types.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from isotone.check import between, positive
+from isotone.data.settings import DataSettings
+from isotone.errors import ConfigError, nearest
+from isotone.methods import method_class
+from isotone.records import Method
+from isotone.train.settings import TrainSettings
+
+LIST = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetSettings:
+    """The encoder and the views it sees.
+
+    Args:
+        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), or any timm model; auto
+            takes small-cnn up to 96 px, resnet18 above, mlp for rows.
+        norm: batch, or group where batches are small, correlated or spread over processes.
+        pretrained: start from timm's weights (the only setting that uses the network).
+        weights: safetensors file of encoder weights to start from.
+        augment: augmentations of training views, a list or none; mild is flip and light, which keep sizes and counts.
+            A crop changes a size, a flip an angle, color a hue: the report shows the views with their targets.
+    """
+
+    encoder: str = "auto"
+    norm: Literal["batch", "group"] = "batch"
+    pretrained: bool = False
+    weights: str | None = None
+    augment: tuple[str, ...] = ("mild",)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Stage 2: the linear predictor on the frozen encoder, in eval mode, best epoch by validation.
+
+    Args:
+        head_epochs: epochs of stage 2.
+        head_batch: rows in a batch of stage 2.
+        head_lr: learning rate of stage 2.
+        head_views: augmented passes of the training rows that stage 2 sees in turn; 0 fits on the clean rows.
+    """
+
+    head_epochs: int = 100
+    head_batch: int = 64
+    head_lr: float = 0.05
+    head_views: int = 0
+
+    def __post_init__(self) -> None:
+        between("head_epochs", self.head_epochs, 1, 100_000)
+        between("head_batch", self.head_batch, 1, 1_000_000)
+        between("head_views", self.head_views, 0, 100_000)
+        positive("head_lr", self.head_lr)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run's result, grouped by the room that reads it."""
+
+    name: str
+    method: Method
+    data: DataSettings
+    train: TrainSettings
+    net: NetSettings
+    head: HeadSettings
+
+    def flat(self) -> dict[str, Any]:
+        """Return the settings as one mapping of plain values, as `config.yaml` holds them."""
+        parts = (self.method, self.data, self.train, self.net, self.head)
+        merged = {"method": self.name}
+        for part in parts:
+            merged |= asdict(part)  # pyright: ignore[reportArgumentType]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in merged.items()}
+
+
+def parts_of(method: str) -> tuple[type[Any], ...]:
+    """Return the dataclasses whose fields are a method's settings: its own first, then those that all methods share.
+
+    Raises:
+        ConfigError: for an unknown method.
+    """
+    return (method_class(method), DataSettings, TrainSettings, NetSettings, HeadSettings)
+
+
+def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) -> ArgumentParser:
+    """Return a parser with a flag for each field of the dataclasses `parts`; their docstrings are the help.
+
+    Args:
+        parts: dataclasses of settings.
+        prog: shown in the help.
+        own: the verb's own arguments and their help; a name without hyphens is positional.
+    """
+    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    parser.add_argument("--config", action="config", help="YAML with any of these settings; later flags win.")
+    for name, text in own.items():
+        parser.add_argument(name, help=text, **({} if name.startswith("-") else {"nargs": "?"}))
+    for part in parts:
+        parser.add_class_arguments(part, fail_untyped=True)
+    for action in parser._actions:  # the help shows `--image-column`, `_plain` turns it into what is parsed
+        action.option_strings = [option.replace("_", "-") for option in action.option_strings]
+    return parser
+
+
+def parse(parts: Sequence[type[Any]], arguments: Sequence[str], prog: str, own: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of command-line flags, with the defaults of those that were not given.
+
+    Args:
+        parts: dataclasses of settings.
+        arguments: as typed, without the verb.
+        prog: shown in the help.
+        own: as in `build_parser`.
+
+    Raises:
+        ConfigError: unknown flags (with the nearest) and wrong types.
+    """
+    parser = build_parser(parts, prog, own)
+    known = [f.name for part in parts for f in fields(part)] + [name.lstrip("-") for name in own] + ["config", "debug"]
+    try:
+        return vars(parser.parse_args(_plain(arguments, parts)))
+    except ArgumentError as error:
+        raise ConfigError(_worded(str(error), known, prog)) from error
+
+
+def resolve(method: str, values: Mapping[str, Any]) -> Settings:
+    """Return checked settings from named values, as a Python call, a recipe or a saved run gives them.
+
+    Args:
+        method: name.
+        values: flat mapping of settings; those left out take their default.
+
+    Raises:
+        ConfigError: for unknown names (with the nearest), wrong types and values out of range.
+
+    Example:
+        >>> resolve("rnc", {"passes": 10, "target": ["age"]}).train.passes
+        10
+    """
+    parts = parts_of(method)
+    known = [f.name for part in parts for f in fields(part)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"there is no setting {key!r} for method {method!r}.{nearest(key, known)}")
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    try:
+        found = vars(build_parser(parts, "isotone fit", {}).parse_object(plain))
+    except ArgumentError as error:
+        raise ConfigError(_worded(str(error), known, "isotone fit")) from error
+    own, data, train, net, head = (part(**{f.name: found[f.name] for f in fields(part)}) for part in parts)
+    return Settings(method, own, data, train, net, head)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file of settings holds.
+
+    Raises:
+        ConfigError: where the file is missing, is no YAML, or holds no mapping.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())[:200]}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold settings as `name: value` lines, got {type(values).__name__}.")
+    return values
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _plain(arguments: Sequence[str], parts: Sequence[type[Any]]) -> list[str]:
+    """Turn what people type into what jsonargparse reads: `--image-column`, `--target a,b` and a bare `--pretrained`."""
+    hints = {key: hint for part in parts for key, hint in get_type_hints(part).items()}
+    result: list[str] = []
+    for place, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        key = flag[2:].replace("-", "_")
+        if argument.startswith("--"):
+            following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
+            if hints.get(key) is bool and not equals and following not in ("true", "false"):
+                equals, value = "=", "true"
+            value = _listed(value) if equals and hints.get(key) == LIST else value
+            result.append(f"--{key}{equals}{value}")
+        elif result and result[-1].startswith("--") and hints.get(result[-1][2:]) == LIST:
+            result.append(_listed(argument))
+        else:
+            result.append(argument)
+    return result
+
+
+def _listed(value: str) -> str:
+    return value if value.startswith("[") else json.dumps([part for part in value.split(",") if part])
+
+
+def _worded(message: str, known: Sequence[str], prog: str) -> str:
+    """Bring jsonargparse's text to one sentence: which setting, what was expected, what came."""
+    prefix = "unrecognized arguments: "
+    if message.startswith(prefix):
+        first = message.removeprefix(prefix).split()[0].split("=")[0]
+        if not first.startswith("--"):
+            return f"did not expect {first!r}. Settings are flags with two hyphens: `{prog} --help` lists them."
+        flags = [f"--{name.replace('_', '-')}" for name in known]
+        given = first.replace("_", "-")
+        return f"there is no flag {given!r}.{nearest(given, flags)} `{prog} --help` lists them."
+    text = " ".join(message.split()).replace("typing.", "").replace("Parser key ", "setting ")
+    text = text.replace("Expected a <class ", "expected ").replace(">. Got value:", ", got")
+    text = text.replace("Expected a ", "expected ").replace(". Got value:", ", got")
+    return f"{text.rstrip('.')}. `{prog} --help` lists the settings."
