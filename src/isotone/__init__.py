@@ -1,6 +1,6 @@
 """isotone: representations whose distances follow the order of the targets, and predictors on top of them.
 
-`fit`, `load`, `check` and `resume` are the verbs; `isotone.losses` holds the losses for anyone's own training loop.
+`audit`, `fit`, `resume` and `load` are the verbs; `isotone.losses` holds the losses for anyone's own training loop.
 Importing the package computes nothing and imports nothing heavy.
 """
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from isotone.api import Run as Run
-    from isotone.api import check as check
+    from isotone.api import audit as audit
     from isotone.api import fit as fit
     from isotone.api import load as load
     from isotone.api import resume as resume
 
-_VERBS = ("Run", "check", "fit", "load", "resume")
+_VERBS = ("Run", "audit", "fit", "load", "resume")
 
-__all__ = ["Run", "check", "fit", "load", "resume"]
+__all__ = ["Run", "audit", "fit", "load", "resume"]
 
 
 def __getattr__(name: str) -> object:

@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
+from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs, load_arrays
-from isotone.data.audit import Audit, audit, bad_rows
 from isotone.data.load import load_inputs, load_table
-from isotone.data.settings import DataSettings
 from isotone.data.table import read_table
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import describe
@@ -76,7 +75,7 @@ class Run:
         return write_report(self.folder, None if other is None else existing(other))
 
 
-def check(table: str | Path, **settings: Any) -> Audit:
+def audit(table: str | Path, **settings: Any) -> auditing.Audit:
     """Look for every problem of a table in one pass; nothing is trained, decoded to disk or changed.
 
     Args:
@@ -90,7 +89,7 @@ def check(table: str | Path, **settings: Any) -> Audit:
         DataError, ConfigError: where the table cannot be read at all.
     """
     data = resolve("rnc", _listed(settings)).data
-    return audit(read_table(Path(table), data), data)
+    return auditing.audit(read_table(Path(table), data), data)
 
 
 def fit(
@@ -128,7 +127,7 @@ def fit(
         ConfigError: unknown or wrong settings, a folder that is in use.
         DataError: every problem of the data, before anything is trained.
         DivergenceError: training became NaN or infinite.
-        Interrupted: Ctrl-C or SIGTERM; the run is saved, `isotone resume` goes on.
+        StoppedError: Ctrl-C or SIGTERM; the run is saved, `isotone resume` goes on.
 
     Example: see README.md; the block there is run by the tests.
     """
@@ -140,6 +139,7 @@ def fit(
         values["encoder"] = encoder
     chosen = resolve(method, values)
     source = Path(data) if isinstance(data, str | Path) else None
+    chosen = _with_image_column(chosen, source)
     dataset, warnings, bad = _load(data, chosen, groups, split, quiet)
     stem = f"{source.stem if source else 'arrays'}-{chosen.name}"
     folder = claim(out, stem)
@@ -187,9 +187,10 @@ def resume(
         raise ConfigError(
             f"{folder} was made from arrays: go on in Python with isotone.resume({str(folder)!r}, (X, y))."
         )
-    dataset, _, _ = _load(source if source is not None else data, settings, groups, split, quiet)
-    before = json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]
-    if dataset.fingerprint != before:
+    dataset, warnings, bad = _load(source if source is not None else data, settings, groups, split, quiet)
+    if not (folder / "data.json").is_file():  # killed before it was written
+        _describe(folder, dataset, warnings, 0 if bad is None else len(bad))
+    if dataset.fingerprint != json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]:
         raise ConfigError(
             f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
         )
@@ -222,6 +223,13 @@ def _settings(folder: Path) -> Settings:
     return resolve(str(values.pop("method")), values)
 
 
+def _with_image_column(settings: Settings, source: Path | None) -> Settings:
+    """Write down the image column that was found by itself: new tables must not decide anew."""
+    if source is None or settings.data.image_column is not None:
+        return settings
+    return replace(settings, data=replace(settings.data, image_column=read_table(source, settings.data).image_column))
+
+
 def _listed(settings: dict[str, Any]) -> dict[str, Any]:
     """Let `target="age"` stand for `target=["age"]`, as on the command line."""
     lists = ("target", "features", "augment")
@@ -246,7 +254,7 @@ def _load(
     if not quiet:
         for warning in warnings[:5]:
             sys.stderr.write(f"note: {warning}\n")
-    bad = bad_rows(found) if not found.keep.all() else None
+    bad = auditing.bad_rows(found) if not found.keep.all() else None
     return dataset, warnings, bad
 
 

@@ -19,7 +19,7 @@ LARGEST_ANGLE = 60.0  # degrees, to either side
 SIDE = 32  # pixels; the originals are 8 x 8
 GRID = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # learning rates tried by `--tune`, the same number for every method
 TUNED = {"baseline": 0.2, "rnc": 0.5}  # picked by `isotone demo --tune`: see docs/results.md
-SETTINGS: dict[str, Any] = {"passes": 40, "batch_size": 128, "image_size": SIDE, "augment": ["light", "noise"]}
+SETTINGS: dict[str, Any] = {"passes": 20, "batch_size": 128, "image_size": SIDE, "augment": ["light", "noise"]}
 METHODS = ("baseline", "rnc")
 
 
@@ -53,13 +53,12 @@ def turned_digits(seed: int = 0) -> Digits:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    n = len(found.target)
+    small, digits = _digits(load_digits(return_X_y=True))
+    n = len(digits)
     angle = LARGEST_ANGLE * (2 * uniform(np.arange(n), 1, "demo", "angle", seed)[:, 0] - 1)
     images = np.zeros((n, SIDE, SIDE, 1), np.uint8)
-    for i, digit in enumerate(found.images):
-        small = Image.fromarray((digit * (255 / 16)).astype(np.uint8))
-        large = small.resize((20, 20), Image.Resampling.BICUBIC)
+    for i, digit in enumerate(small):
+        large = Image.fromarray(digit).resize((20, 20), Image.Resampling.BICUBIC)
         canvas = Image.new("L", (SIDE, SIDE))
         canvas.paste(large, (6, 6))  # the corners of a turned square stay inside
         images[i, :, :, 0] = np.asarray(canvas.rotate(angle[i], Image.Resampling.BICUBIC))
@@ -67,7 +66,7 @@ def turned_digits(seed: int = 0) -> Digits:
     order = numpy_generator("demo", "split", seed).permutation(n)
     split[order[: n // 4]] = "test"
     split[order[n // 4 : n // 4 + n * 15 // 100]] = "val"
-    return Digits(images, angle, np.array([f"digit {d}" for d in found.target]), split)
+    return Digits(images, angle, np.array([f"digit {d}" for d in digits]), split)
 
 
 def train_demo(out: Path, *, seed: int = 0, quiet: bool = False, lr: dict[str, float] | None = None) -> dict[str, Run]:
@@ -120,7 +119,7 @@ def tune(out: Path, *, seeds: int, quiet: bool = True) -> list[dict[str, Any]]:
     for seed in range(seeds):
         for method in METHODS:
             tried = {lr: cells[seed, method, lr] for lr in GRID}
-            best = min(GRID, key=lambda lr: tried[lr]["val"])  # noqa: B023
+            best = min(GRID, key=lambda lr: tried[lr]["val"])
             rows.append({"seed": seed, "method": method, "lr": best, **tried[best]})
     return rows
 
@@ -153,3 +152,9 @@ def _cell(out: Path, seed: int, method: str, lr: float, quiet: bool) -> dict[str
     val, test = errors(metrics, "val"), errors(metrics, "test")
     best = min(val, key=lambda role: val[role])  # the end-to-end head, or the one fitted again: validation says
     return {"val": val[best], "test": test[best], "end_to_end": test["model"], "order": metrics["order"]["spearman"]}
+
+
+def _digits(found: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits as (n, 8, 8) uint8 and their names; its grey goes from 0 to 16."""
+    x, digit = found
+    return (x.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), digit

@@ -1,4 +1,4 @@
-"""One family of errors: every mistake of a user raises a subclass of `IsotoneError`, worded as expected, got, what to do."""
+"""One family of errors; a user's mistake raises one that says what was expected, what came and what to do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class DivergenceError(IsotoneError):
     exit_code = 1
 
 
-class Interrupted(IsotoneError):
+class StoppedError(IsotoneError):
     """The run was asked to stop (Ctrl-C, SIGTERM) and saved itself; the message is the command that goes on."""
 
     exit_code = 1

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +17,8 @@ from isotone.evaluate.judge import judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
 from isotone.export.saved import Model, save_model
 from isotone.folder import write_json
-from isotone.nets.encoders import build_encoder
+from isotone.nets.encoders import build_encoder, pretrained_statistics
+from isotone.nets.network import Network
 from isotone.nets.norms import group_norm
 from isotone.predict import predictor
 from isotone.predict.linear import fit_linear
@@ -29,7 +30,6 @@ from isotone.train.forward import forward
 from isotone.train.loop import Job, train
 
 ADAMW_LR = 1e-3
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what timm's pretrained weights expect
 
 
 def execute(
@@ -45,7 +45,7 @@ def execute(
         stream: where progress goes; None is silent.
 
     Raises:
-        DivergenceError, Interrupted, CheckpointError: see `isotone.train.loop.train`.
+        DivergenceError, StoppedError, CheckpointError: see `isotone.train.loop.train`.
     """
     began = time.monotonic()
     accelerator = _accelerator(settings)
@@ -57,7 +57,8 @@ def execute(
     scale = batch / 256 if settings.train.optimizer == "sgd" else 1.0
     go_on = f"isotone resume {folder}"
     job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, lr * scale, folder, go_on)
-    net = train(job, accelerator, stream=stream)
+    train(job, accelerator, stream=stream)
+    assert isinstance(net, Network), "every method builds a Network"
     if accelerator.is_main_process:
         _judge(folder, settings, dataset, model, net, accelerator.device)
         _done(folder, time.monotonic() - began)
@@ -147,12 +148,14 @@ def _views(settings: Settings, dataset: Dataset) -> Views:
         mean, std = feature_statistics(dataset.inputs[dataset.rows("train")])
         return Views("rows", 0, tuple("jitter" if name == "mild" else name for name in augment), seed, mean, std)
     channels = dataset.inputs.shape[-1]
-    mean, std = IMAGENET if settings.net.pretrained and channels == 3 else ((0.5,) * channels, (0.5,) * channels)
+    mean, std = (0.5,) * channels, (0.5,) * channels  # as published for RnC
+    if settings.net.pretrained and channels == 3:
+        mean, std = pretrained_statistics(settings.net.encoder)
     return Views("image", _size(settings, dataset), augment, seed, mean, std)
 
 
 def _judge(
-    folder: Path, settings: Settings, dataset: Dataset, model: Model, net: nn.Module, device: torch.device
+    folder: Path, settings: Settings, dataset: Dataset, model: Model, net: Network, device: torch.device
 ) -> None:
     encoder = net.encoder
     everything = np.arange(len(dataset.target))
@@ -179,7 +182,7 @@ def _judge(
     )
     refit = nn.Linear(fit.weight.shape[1], fit.weight.shape[0])
     refit.load_state_dict({"weight": fit.weight, "bias": fit.bias})
-    own = getattr(net, "head", None)
+    own = net.head
     name = f"{settings.name}, {settings.method.head} head"
     final = replace(model, encoder=encoder, head=refit if own is None else own)
     predictions = {name: ("model", final.predict(h.numpy()))}

@@ -111,14 +111,15 @@ def _version(name: str) -> str | None:
 
 
 def _git() -> dict[str, Any] | None:
-    """Return commit and cleanliness of the folder the user works in; never the remote, whose address may hold a token."""
+    """Return commit and cleanliness of the folder the user works in, never the remote: its address may hold a token."""
     git = shutil.which("git")
     if git is None:
         return None
-    ask = {"capture_output": True, "text": True, "check": False, "timeout": 10}
     try:
-        commit = subprocess.run([git, "rev-parse", "HEAD"], **ask)  # noqa: S603
-        dirty = subprocess.run([git, "status", "--porcelain"], **ask)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
+        commit, dirty = (
+            subprocess.run([git, *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.SubprocessError):
         return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(dirty.stdout.strip())} if commit.returncode == 0 else None
+    return {"commit": commit, "dirty": bool(dirty)}

@@ -6,7 +6,7 @@ h w c image height, width, channels.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -32,10 +32,10 @@ class Tags:
     category: Int[Tensor, " n"] | None = None
     target: Float[Tensor, "n k"] | None = None
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Tags":
         """Return the tags with `change` applied to every tensor that is there."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(**{name: None if x is None else change(x) for name, x in given.items()})
+        return Tags(**{name: None if x is None else change(x) for name, x in given.items()})
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,14 @@ class LossOutput:
 
 
 class Method(Protocol):
-    """What the training loop knows of a method. Implementations are frozen dataclasses whose fields are the settings."""
+    """What the training loop knows of a method: a frozen dataclass whose fields are its settings.
+
+    `select` says which weights are kept, the last or those of the best validation score; `default_lr` is the learning
+    rate of SGD for batches of 256.
+    """
+
+    select: ClassVar[Literal["last", "val"]]
+    default_lr: ClassVar[float]
 
     @property
     def views(self) -> int:
@@ -78,8 +85,8 @@ class Method(Protocol):
         ...
 
     @property
-    def select(self) -> Literal["last", "val"]:
-        """Which weights are kept: the last, or those of the best validation score."""
+    def head(self) -> str:
+        """Name of the predictor that stands on the encoder in the end."""
         ...
 
     def build(self, encoder: nn.Module, width: int, k: int) -> nn.Module:

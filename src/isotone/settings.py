@@ -105,7 +105,10 @@ def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) 
     parser = ArgumentParser(prog=prog, exit_on_error=False)
     parser.add_argument("--config", action="config", help="YAML with any of these settings; later flags win.")
     for name, text in own.items():
-        parser.add_argument(name, help=text, **({} if name.startswith("-") else {"nargs": "?"}))
+        if name.startswith("-"):
+            parser.add_argument(name, help=text)
+        else:
+            parser.add_argument(name, help=text, nargs="?")
     for part in parts:
         parser.add_class_arguments(part, fail_untyped=True)
     for action in parser._actions:  # the help shows `--image-column`, `_plain` turns it into what is parsed
@@ -184,7 +187,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _plain(arguments: Sequence[str], parts: Sequence[type[Any]]) -> list[str]:
-    """Turn what people type into what jsonargparse reads: `--image-column`, `--target a,b` and a bare `--pretrained`."""
+    """Turn what people type into what is parsed: `--image-column`, `--target a,b`, a bare `--pretrained`."""
     hints = {key: hint for part in parts for key, hint in get_type_hints(part).items()}
     result: list[str] = []
     for place, argument in enumerate(arguments):

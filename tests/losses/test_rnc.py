@@ -184,7 +184,8 @@ MISTAKES: list[tuple[Tensor, Tensor, str]] = [
     (
         Z,
         NAN,
-        "RnC expects finite targets, got NaN or infinity in 2 of 4 rows (1, 3). Drop these rows, or fill in the missing targets.",
+        "RnC expects finite targets, got NaN or infinity in 2 of 4 rows (1, 3). "
+        "Drop these rows, or fill in the missing targets.",
     ),
     (
         Z,

@@ -1,4 +1,4 @@
-"""Rows of all processes, with the gradient of the local ones: a loss over the global batch, exact on any number of processes.
+"""Rows of all processes, with the gradient of the local ones: the loss of the global batch on any number of them.
 
 Every process computes the same loss of the gathered rows. Distributed data parallel averages the gradients of the
 W processes, so the local gradient is multiplied by W here: the average is then the gradient of one process with the

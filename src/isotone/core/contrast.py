@@ -77,9 +77,9 @@ def floor(
     positive = positive & mask
     d = distance.to(wide_dtype(distance.device)).masked_fill(~positive, float("inf"))
     ordered = d.sort(1).values
-    first, last = _ties(ordered)
-    tied = (last - first + 1).to(d.dtype).log()
-    return (tied * _weights(ordered.isfinite())).sum()
+    place = torch.arange(d.shape[1], device=d.device, dtype=d.dtype).expand_as(d)
+    tied = _at_last(place, ordered) - place.flip(1)[:, :1] + _at_first(place.flip(1), ordered) + 1
+    return (tied.log() * _weights(ordered.isfinite())).sum()
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -90,52 +90,57 @@ class _Contrast(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, distance: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
-        far = distance.masked_fill(~mask, float("inf"))
-        ordered, order = far.sort(1)  # near to far, masked candidates behind them all
-        kept, positive = mask.gather(1, order), (positive & mask).gather(1, order)
+        ordered, order = distance.masked_fill(~mask, float("inf")).sort(1)  # near to far, masked behind them all
+        kept = ordered < float("inf")
+        weight = _weights(kept if positive is mask else positive.gather(1, order) & kept)
         s = logits.gather(1, order).to(wide_dtype(logits.device))
-        weight = _weights(positive)
-        first, last = _ties(ordered)
-        row_max = s.masked_fill(~kept, -torch.inf).amax(1, keepdim=True)
-        shifted = (s - torch.where(row_max.isfinite(), row_max, 0.0)).masked_fill(~kept, -torch.inf)
-        span = shifted.masked_fill(~kept, 0.0).amin() if shifted.numel() else s.new_zeros(())
+        s -= s.masked_fill(~kept, -torch.inf).amax(1, keepdim=True).nan_to_num(neginf=0.0)
+        span = s.masked_fill(~kept, 0.0).amin() if s.numel() else s.new_zeros(())
+        s.masked_fill_(~kept, -torch.inf)
         pull = _pull_plain if bool(span > -_SAFE_RANGE[s.dtype]) else _pull_log
-        log_z, share = pull(shifted, weight, first, last)
-        value = (weight * torch.where(positive, log_z - shifted, 0.0)).sum()
-        grad = torch.where(kept, share - weight, 0.0)
+        log_z, grad = pull(s, weight, ordered)
+        value = (weight * (log_z - s).masked_fill_(~kept, 0.0)).sum()
+        grad.sub_(weight)
         ctx.save_for_backward(torch.empty_like(grad).scatter_(1, order, grad).to(logits.dtype))
         return value.to(logits.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.saved_tensors[0] * upstream, None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ctx.saved_tensors[0] * grads[0], None, None, None
 
 
-def _pull_plain(s: Tensor, weight: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+def _pull_plain(s: Tensor, weight: Tensor, ordered: Tensor) -> tuple[Tensor, Tensor]:
     """Return log Z_ij and `exp(s_ik) * sum over j not farther than k of w_ij / Z_ij`, by sums of positive terms."""
     e = s.exp()
-    z = e.flip(1).cumsum(1).flip(1).gather(1, first)  # summed from far to near, from the start of each tie
-    z = torch.where(z > 0, z, 1.0)  # masked candidates alone
-    return z.log(), e * (weight / z).cumsum(1).gather(1, last)
+    z = _at_first(e.flip(1).cumsum(1).flip(1), ordered)  # summed from far to near
+    z.masked_fill_(z == 0, 1.0)  # masked candidates alone
+    return z.log(), e.mul_(_at_last((weight / z).cumsum(1), ordered))
 
 
-def _pull_log(s: Tensor, weight: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+def _pull_log(s: Tensor, weight: Tensor, ordered: Tensor) -> tuple[Tensor, Tensor]:
     """The same in log space, for logits that span more than a float can exponentiate."""
-    log_z = s.flip(1).logcumsumexp(1).flip(1).gather(1, first)
-    log_z = torch.where(log_z.isfinite(), log_z, 0.0)
-    return log_z, (s + (weight.log() - log_z).logcumsumexp(1).gather(1, last)).exp()
+    log_z = _at_first(s.flip(1).logcumsumexp(1).flip(1), ordered)
+    log_z.masked_fill_(log_z == -torch.inf, 0.0)
+    return log_z, (s + _at_last((weight.log() - log_z).logcumsumexp(1), ordered)).exp()
 
 
-def _ties(ordered: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each place of ascending rows, the first and the last place that holds the same number."""
-    m = ordered.shape[1]
-    place = torch.arange(m, device=ordered.device).expand_as(ordered)
-    change = ordered[:, 1:] != ordered[:, :-1]
-    edge = torch.ones_like(ordered[:, :1], dtype=torch.bool)
-    first = torch.where(torch.cat([edge, change], 1), place, 0).cummax(1).values
-    last = torch.where(torch.cat([change, edge], 1), place, m).flip(1).cummin(1).values.flip(1)
-    return first, last
+def _at_first(falling: Tensor, ordered: Tensor) -> Tensor:
+    """Return each row's falling numbers as they stand at the first place of each tie of the ascending `ordered`.
+
+    The last first place before k holds the smallest number so far, so a running minimum finds it without an index.
+    """
+    later = ordered[:, 1:] == ordered[:, :-1]
+    if not bool(later.any()):
+        return falling
+    falling = falling.clone()
+    falling[:, 1:].masked_fill_(later, torch.inf)
+    return falling.cummin(1).values
+
+
+def _at_last(rising: Tensor, ordered: Tensor) -> Tensor:
+    """Return each row's rising numbers as they stand at the last place of each tie."""
+    return _at_first(rising.flip(1), ordered.flip(1)).flip(1)
 
 
 def _weights(positive: Tensor) -> Tensor:

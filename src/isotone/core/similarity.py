@@ -64,26 +64,29 @@ def _unit(x: Tensor) -> Tensor:
 
 
 class _NegativeL2(torch.autograd.Function):
-    """One matrix product forward and two back; autograd of `cdist` would differentiate a square root at 0."""
+    """One matrix product forward and one or two back; autograd of `cdist` would differentiate a square root at 0."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        x, y = _wide(a), _wide(b)
-        center = y.mean(0)  # far from the origin the Gram matrix cancels; moving both changes no distance
-        x, y = x - center, y - center
+        center = _wide(b).mean(0)  # far from the origin the Gram matrix cancels; moving both changes no distance
+        x = _wide(a) - center
+        y = x if a is b else _wide(b) - center
         xx, yy = x.square().sum(1)[:, None], y.square().sum(1)[None, :]
         squared = torch.addmm(xx + yy, x, y.T, alpha=-2.0)  # (n, m)
         noise = 64 * torch.finfo(x.dtype).eps * (xx + yy)
-        distance = torch.where(squared > noise, squared, 0.0).sqrt_()
-        ctx.save_for_backward(x, y, distance)
-        ctx.dtypes = a.dtype, b.dtype
+        distance = squared.masked_fill_(squared <= noise, 0.0).sqrt_()
+        narrow = torch.promote_types(a.dtype, torch.float32)  # differences no longer cancel: float32 is enough for it
+        ctx.save_for_backward(x.to(narrow), y.to(narrow), distance)
+        ctx.same, ctx.dtypes = a is b, (a.dtype, b.dtype)
         return -distance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, y, distance = ctx.saved_tensors
-        w = torch.where(distance > 0, grad / distance, 0.0)  # (n, m)
+        w = (grads[0] / distance).masked_fill_(distance == 0, 0.0).to(x.dtype)  # (n, m)
+        if ctx.same:  # both roles of a row in one product
+            w = w + w.T
         grad_a = w @ y - w.sum(1, keepdim=True) * x
-        grad_b = w.T @ x - w.sum(0)[:, None] * y
-        return grad_a.to(ctx.dtypes[0]), grad_b.to(ctx.dtypes[1])
+        grad_b = None if ctx.same else (w.T @ x - w.sum(0)[:, None] * y).to(ctx.dtypes[1])
+        return grad_a.to(ctx.dtypes[0]), grad_b

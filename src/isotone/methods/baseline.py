@@ -1,14 +1,14 @@
 """The baseline: the same encoder and a linear head, trained end to end with L1, MSE or Huber."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
 from isotone.candidates import gather
-from isotone.nets.heads import Regressor
+from isotone.nets.network import Network
 from isotone.predict import predictor
 from isotone.records import Batch, LossOutput, Tags
 
@@ -25,15 +25,15 @@ class Baseline:
     head: Literal["l1", "mse", "huber"] = "l1"
     views: int = 1
 
-    select = "val"
-    default_lr = 0.2
+    select: ClassVar[Literal["last", "val"]] = "val"
+    default_lr: ClassVar[float] = 0.2
 
     def __post_init__(self) -> None:
         check.between("views", self.views, 1, 16)
 
-    def build(self, encoder: nn.Module, width: int, k: int) -> nn.Module:
+    def build(self, encoder: nn.Module, width: int, k: int) -> Network:
         """Return the encoder with a linear head on top."""
-        return Regressor(encoder, nn.Linear(width, predictor(self.head).outputs(k)))
+        return Network(encoder, nn.Linear(width, predictor(self.head).outputs(k)))
 
     def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
         """Return the head's loss over all rows in all processes."""

@@ -7,7 +7,7 @@ Source: Zha et al., NeurIPS 2023, arXiv 2210.01189, section 3; settings of its A
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from isotone import check
 from isotone.candidates import batch_candidates, gather
 from isotone.core import SIMILARITIES, contrast, floor
-from isotone.nets.heads import Encoding
+from isotone.nets.network import Network
 from isotone.records import Batch, LossOutput, Tags
 from isotone.relations import target_relation
 
@@ -40,17 +40,17 @@ class RnC:
     distance: Literal["l1", "l2"] = "l1"
     views: int = 2
 
-    select = "last"
-    default_lr = 0.5
+    select: ClassVar[Literal["last", "val"]] = "last"
+    default_lr: ClassVar[float] = 0.5
 
     def __post_init__(self) -> None:
         check.positive("temperature", self.temperature)
         check.between("views", self.views, 1, 16)
 
-    def build(self, encoder: nn.Module, width: int, k: int) -> nn.Module:
+    def build(self, encoder: nn.Module, width: int, k: int) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
         del width, k
-        return Encoding(encoder)
+        return Network(encoder)
 
     def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
         """Return the RnC loss of all views in all processes, and its gap to the floor that ties set."""

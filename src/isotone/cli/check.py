@@ -1,0 +1,33 @@
+"""`isotone check TABLE ...`: every problem of the data, before anything is trained."""
+
+import sys
+
+from isotone.errors import ConfigError
+
+OWN = {"table": "CSV or Parquet with a column of images (or --features) and the target."}
+
+
+def run(words: list[str]) -> int:
+    """Print every problem; the status is 2 where one of them would stop a training."""
+    from pathlib import Path
+
+    from isotone.data.audit import audit, format_problems
+    from isotone.data.settings import DataSettings
+    from isotone.data.table import read_table
+    from isotone.settings import parse
+
+    values = parse((DataSettings,), words, "isotone check", OWN)
+    table = values.pop("table")
+    if table is None:
+        raise ConfigError("which table? Say: isotone check TABLE --target COLUMN. `isotone check --help` says more.")
+    values.pop("config")
+    settings = DataSettings(**values)
+    found = audit(read_table(Path(table), settings), settings)
+    fatal = [problem for problem in found.problems if problem.fatal]
+    if found.problems:
+        sys.stdout.write(format_problems(found.problems, limit=len(found.problems)) + "\n")
+    good, rows = int(found.keep.sum()), len(found.keep)
+    sys.stdout.write(
+        f"{table}: {rows} rows, {good} good, {len(fatal)} problems, {len(found.problems) - len(fatal)} notes\n"
+    )
+    return 2 if fatal else 0

@@ -1,0 +1,64 @@
+"""`isotone fit TABLE ...`: the method's settings are its flags."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from isotone.errors import ConfigError
+
+OWN = {
+    "table": "CSV or Parquet with a column of images (or --features) and the target.",
+    "--method": "How to train: rnc or baseline; see `isotone methods`. Its settings come first below.",
+    "--out": "Folder of the run; without it the next free one below runs/.",
+}
+
+
+def run(words: list[str]) -> int:
+    """Train on a table and print where the report is."""
+    from isotone import api, settings
+
+    method = _method(words)
+    parts = settings.parts_of(method)
+    values = settings.parse(parts, words, "isotone fit", OWN)
+    names = {name for part in parts for name in part.__dataclass_fields__}
+    if values["table"] is None:
+        raise ConfigError("which table? Say: isotone fit TABLE --target COLUMN. `isotone fit --help` says more.")
+    chosen = {name: value for name, value in values.items() if name in names}
+    command = shlex.join(["isotone", "fit", *words])
+    done = api.fit(values["table"], method=method, out=values["out"], command=command, **chosen)
+    sys.stdout.write(summary(done.metrics) + f"\nreport: {done.folder / 'report.html'}\n")
+    return 0
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """Return the test errors as a small table, one line for each model and target."""
+    lines = [f"{'test error':52} {'MAE':>9}  {'95 % interval':>19} {'R2':>7}"]
+    for row in metrics["rows"]:
+        if row["split"] == "test":
+            mae, r2 = row["mae"], row["r2"]["value"]
+            name = f"{row['model']} ({row['target']})"
+            interval = f"{mae['low']:.4g} to {mae['high']:.4g}"
+            lines.append(
+                f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
+            )
+    order = metrics["order"]["spearman"]
+    lines.append("order of the representation (Spearman): " + ("-" if order is None else f"{order:.3f}"))
+    return "\n".join(lines)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _method(words: list[str]) -> str:
+    """Return the method's name before all else: its settings decide which flags there are."""
+    from isotone.settings import read_config
+
+    found = {"--method": "", "--config": ""}
+    for place, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if flag in found:
+            found[flag] = value if equals else (words[place + 1] if place + 1 < len(words) else "")
+    if not found["--method"] and found["--config"]:
+        return str(read_config(Path(found["--config"])).get("method", "rnc"))
+    return found["--method"] or "rnc"

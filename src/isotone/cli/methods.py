@@ -1,0 +1,19 @@
+"""`isotone methods`: what there is to train with."""
+
+import sys
+
+from isotone.cli.arguments import Arguments
+
+
+def run(words: list[str]) -> int:
+    """Print each method's name and its first line."""
+    Arguments("methods", "List the methods.").read(words)
+
+    from isotone.methods import ALIASES, METHODS
+
+    for name, method in METHODS.items():
+        also = [alias for alias, of in ALIASES.items() if of == name]
+        first = (method.__doc__ or "").strip().splitlines()[0]
+        sys.stdout.write(f"{name:10} {first}{f' Also found as {also[0]}.' if also else ''}\n")
+    sys.stdout.write("\nSettings of a method: isotone fit --method NAME --help\n")
+    return 0

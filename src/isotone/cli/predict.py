@@ -1,0 +1,49 @@
+"""`isotone predict RUN NEW --out preds.csv`: predictions in the user's units."""
+
+import sys
+from pathlib import Path
+
+from isotone.cli.arguments import Arguments
+from isotone.errors import ConfigError
+
+
+def run(words: list[str]) -> int:
+    """Predict the rows of a table with a finished run."""
+    parser = Arguments("predict", "Predict the target for the rows of a new table, in the target's own units.")
+    parser.add_argument("run", help="folder of a finished run")
+    parser.add_argument("table", help="CSV or Parquet with the same input columns; targets are not needed")
+    parser.add_argument("--out", help="CSV to write; without it the lines go to the screen")
+    found = parser.read(words)
+    out = new_file(found.out)
+
+    import pandas as pd
+
+    from isotone import api
+    from isotone.data.spreadsheet import neutral
+
+    run = api.load(found.run)
+    inputs, labels = run.inputs(found.table)
+    prediction = run.model.predict(run.model.embed(inputs))
+    frame = pd.DataFrame({"label": [neutral(label) for label in labels]})
+    for column, name in enumerate(run.model.target_names):
+        frame[neutral(name)] = prediction[:, column]
+    frame.to_csv(sys.stdout if out is None else out, index=False)
+    if out is not None:
+        sys.stderr.write(f"{len(frame)} predictions: {out}\n")
+    return 0
+
+
+def new_file(out: str | None) -> Path | None:
+    """Return the path of a file that does not exist yet.
+
+    Raises:
+        ConfigError: where it exists, or its folder does not.
+    """
+    if out is None:
+        return None
+    path = Path(out)
+    if path.exists():
+        raise ConfigError(f"{path} exists, and nothing is overwritten. Choose another --out.")
+    if not path.parent.is_dir():
+        raise ConfigError(f"the folder {path.parent} does not exist. Make it, or choose another --out.")
+    return path

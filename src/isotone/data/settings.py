@@ -1,0 +1,123 @@
+"""The one source of every setting of the data room: default, flag, help text and range.
+
+Imports nothing heavy: the command line reads the flags from here before anything else is loaded.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from isotone.errors import ConfigError
+
+_LARGEST_IMAGE = 178_956_970  # pixels; Pillow itself refuses more, so a higher cap would promise what cannot be kept
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How a table or arrays become a data set.
+
+    Args:
+        target: Column or columns of numbers to predict.
+        image_column: Column of image files or image bytes; found by itself where only one can be it.
+        features: Numeric columns used as input rows where there are no images.
+        group: Column that says whose row it is (person, camera); a group is never on two sides of the split.
+        split_column: Column with the words train, val and test; without it the split is drawn.
+        val_fraction: Share of the rows for validation where the split is drawn.
+        test_fraction: Share of the rows for the test where the split is drawn.
+        image_size: Side of the square that the encoder sees, in pixels.
+        stored_size: Side of the square that is kept in the cache, in pixels; 0 means image_size.
+        resize: How an image becomes square: pad with black (keeps shapes), crop the centre, or squash.
+        channels: 1 (grey), 3 (colour), or auto (1 if every image is grey).
+        on_bad: What a faulty row does: error stops before training, skip leaves it out and lists it.
+        allow_outside: Read images outside the table's folder too.
+        max_pixels: Images with more pixels are refused before they are decoded.
+        cache_dir: Folder for decoded images; empty means $XDG_CACHE_HOME/isotone or ~/.cache/isotone.
+
+    Raises:
+        ConfigError: a value out of its range, or settings that exclude each other.
+
+    Example:
+        >>> DataSettings(target=("age",), group="person").side
+        64
+    """
+
+    target: tuple[str, ...] = ()
+    image_column: str | None = None
+    features: tuple[str, ...] = ()
+    group: str | None = None
+    split_column: str | None = None
+    val_fraction: float = 0.15
+    test_fraction: float = 0.15
+    image_size: int = 64
+    stored_size: int = 0
+    resize: Literal["pad", "crop", "squash"] = "pad"
+    channels: Literal["auto", "1", "3"] = "auto"
+    on_bad: Literal["error", "skip"] = "error"
+    allow_outside: bool = False
+    max_pixels: int = 50_000_000
+    cache_dir: str = ""
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "resize", ("pad", "crop", "squash"))
+        _check_choice(self, "channels", ("auto", "1", "3"))
+        _check_choice(self, "on_bad", ("error", "skip"))
+        _check_range(self, "image_size", 4, 4096)
+        _check_range(self, "max_pixels", 1, _LARGEST_IMAGE)
+        _check_stored_size(self)
+        _check_fractions(self)
+        _check_columns(self)
+
+    @property
+    def side(self) -> int:
+        """Side of the stored square in pixels."""
+        return self.stored_size or self.image_size
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _check_choice(settings: DataSettings, name: str, options: tuple[str, ...]) -> None:
+    value = getattr(settings, name)
+    if value not in options:
+        raise ConfigError(f"{name} must be one of {', '.join(options)}, but is {value!r}.")
+
+
+def _check_range(settings: DataSettings, name: str, low: int, high: int) -> None:
+    value = getattr(settings, name)
+    if not low <= value <= high:
+        raise ConfigError(f"{name} must be from {low} to {high}, but is {value}.")
+
+
+def _check_stored_size(settings: DataSettings) -> None:
+    if settings.stored_size and not settings.image_size <= settings.stored_size <= 4096:
+        raise ConfigError(
+            f"stored_size must be 0 or from image_size ({settings.image_size}) to 4096, but is {settings.stored_size}."
+        )
+
+
+def _check_fractions(settings: DataSettings) -> None:
+    val, test = settings.val_fraction, settings.test_fraction
+    if not (val > 0 and test > 0 and val + test < 1):
+        raise ConfigError(
+            f"val_fraction and test_fraction must be above 0 and leave rows to train on, but are {val} and {test}. "
+            f"Their sum must be below 1."
+        )
+
+
+def _check_columns(settings: DataSettings) -> None:
+    for name in ("target", "features"):
+        if isinstance(getattr(settings, name), str):
+            raise ConfigError(f"{name} must be a tuple of column names, but is {getattr(settings, name)!r}.")
+    if settings.image_column is not None and settings.features:
+        raise ConfigError("image_column and features exclude each other: the input is images or rows. Leave out one.")
+    used: dict[str, str] = {}
+    for setting in (f.name for f in fields(settings) if f.name in _COLUMN_SETTINGS):
+        value = getattr(settings, setting)
+        for column in (value,) if isinstance(value, str) else value or ():
+            if column in used:
+                raise ConfigError(
+                    f"column {column!r} is named by {used[column]} and again by {setting}. Leave out one."
+                )
+            used[column] = setting
+
+
+_COLUMN_SETTINGS = ("target", "image_column", "features", "group", "split_column")

@@ -1,0 +1,1 @@
+"""A trained model as files that anyone can read: safetensors and JSON, never a pickle."""

@@ -1,0 +1,156 @@
+"""The headline in words and numbers: which runs are compared, the verdict in one sentence, and the score tables."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from isotone.report.contents import Run, Score, Side
+from isotone.report.figures import Mark, Picture, decimals, fixed, interval_figure
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One plain sentence, and whether it is good news."""
+
+    text: str
+    tone: Literal["better", "worse", "open"]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """A line of the score table: texts only, with the colour that its predictor has in the figures."""
+
+    name: str
+    colour: str
+    mae: str
+    interval: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the headline shows of one target: the score table, and the same errors as a figure where there are any."""
+
+    name: str
+    rows: tuple[ScoreRow, ...]
+    figure: Picture | None
+
+
+def name_sides(run: Run, against: Run | None = None) -> tuple[Side, ...]:
+    """Return the runs in the order shown, `run` last, named so that they can be told apart.
+
+    By method where the methods differ, else by folder name, else by the folder's whole path.
+    """
+    if against is None:
+        return (Side(run, run.method, "run"),)
+    names: tuple[Callable[[Run], str], ...] = (lambda r: r.method, lambda r: r.folder.name, lambda r: str(r.folder))
+    name = next((name for name in names if name(run) != name(against)), names[0])
+    return (Side(against, name(against), "against"), Side(run, name(run), "run"))
+
+
+def verdict(sides: Sequence[Side]) -> Verdict:
+    """Say in one sentence whether the error is below that of the other run, or else of the best constant predictor.
+
+    Two errors differ only where their 95 % intervals do not overlap; otherwise the sentence says that these data cannot
+    show a difference. Only the first target is judged; the tables hold the others.
+    """
+    side, rival = sides[-1], sides[0] if len(sides) == 2 else None
+    if rival and not same_data(sides):
+        return Verdict("The two runs used different data or splits, so their errors cannot be compared.", "open")
+    ours = _score(side.run)
+    theirs = _score(rival.run) if rival else _best_constant(side.run)
+    if ours is None or theirs is None:
+        return Verdict("No error on held-out rows was measured, so this run cannot be judged.", "open")
+    return _compared(ours, side.name, theirs, rival.name if rival else f"the {theirs.model}")
+
+
+def target_scores(sides: Sequence[Side], j: int) -> Target:
+    """Return the scores of every predictor of target `j`, with as many decimals as show three figures of the least."""
+    ranked = _ranked(sides, j)
+    name = sides[-1].run.data.target_names[j]
+    digits = _digits([score for _, score, _ in ranked])
+    rows = tuple(
+        ScoreRow(
+            name=label,
+            colour=colour,
+            mae=fixed(score.mae.value, digits),
+            interval=f"{fixed(score.mae.low, digits)} to {fixed(score.mae.high, digits)}",
+            others=(
+                fixed(score.rmse.value, digits),
+                *(fixed(x.value, 3) for x in (score.r2, score.pearson, score.spearman)),
+            ),
+        )
+        for label, score, colour in ranked
+    )
+    marks = [Mark(label, score.mae, colour) for label, score, colour in ranked]
+    return Target(name, rows, interval_figure(marks, name) if marks else None)
+
+
+def judged_split(run: Run) -> str:
+    """Return the side of the split that judges: test, or validation where there are no test scores."""
+    splits = {score.split for score in run.scores}
+    return "val" if splits == {"val"} else "test"
+
+
+def same_data(sides: Sequence[Side]) -> bool:
+    """Tell whether all runs saw the same inputs, targets and split."""
+    return len({side.run.data.fingerprint for side in sides}) == 1
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _compared(ours: Score, name: str, theirs: Score, other: str) -> Verdict:
+    digits = _digits([ours, theirs])
+    a, b = fixed(ours.mae.value, digits), fixed(theirs.mae.value, digits)
+    side = "validation" if ours.split == "val" else "test"
+    if not (ours.mae.high < theirs.mae.low or theirs.mae.high < ours.mae.low):
+        return Verdict(
+            f"These data cannot show a difference in {side} error between {name} ({a}) and {other} ({b}): "
+            "the 95 % intervals overlap.",
+            "open",
+        )
+    below = ours.mae.value < theirs.mae.value
+    change = abs(1 - ours.mae.value / theirs.mae.value) if theirs.mae.value else math.inf
+    percent = "less than 1 %" if change < 0.01 else f"{100 * change:.0f} %" if change < 10 else "far"
+    text = f"{side.capitalize()} error of {name} is {percent} {'below' if below else 'above'} that of {other}"
+    return Verdict(f"{text}: {a} against {b} ({ours.target}).", "better" if below else "worse")
+
+
+def _scores(run: Run, j: int) -> list[Score]:
+    if j >= len(run.data.target_names):
+        return []
+    target, split = run.data.target_names[j], judged_split(run)
+    return [s for s in run.scores if s.target == target and s.split == split and math.isfinite(s.mae.value)]
+
+
+def _score(run: Run) -> Score | None:
+    return next((score for score in _scores(run, 0) if score.role == "model"), None)
+
+
+def _best_constant(run: Run) -> Score | None:
+    constants = [score for score in _scores(run, 0) if score.role == "constant"]
+    return min(constants, key=lambda score: score.mae.value, default=None)
+
+
+def _digits(scores: Sequence[Score]) -> int:
+    return decimals(min((score.mae.value for score in scores if score.mae.value > 0), default=0.0))
+
+
+def _ranked(sides: Sequence[Side], j: int) -> list[tuple[str, Score, str]]:
+    """Constants first and only once, then each run, its model before its refits; equal names are told apart by run."""
+    constants: dict[tuple[str, float], tuple[str, Score, str]] = {}
+    models: list[tuple[str, Score, str]] = []
+    for side in sides:
+        for score in sorted(_scores(side.run, j), key=lambda score: score.role != "model"):
+            if score.role == "constant":
+                constants.setdefault((score.model, score.mae.value), (side.name, score, "neutral"))
+            else:
+                models.append((side.name, score, side.colour))
+    rows = [*constants.values(), *models]
+    shared = [score.model for _, score, _ in rows]
+    return [
+        (f"{side}: {score.model}" if shared.count(score.model) > 1 else score.model, score, colour)
+        for side, score, colour in rows
+    ]

@@ -1,0 +1,280 @@
+"""The training loop: short, resumable to the bit, and it stops when something is wrong.
+
+Knows a method by three functions (`build`, `loss`, `score`). All that is random is a function of (seed, epoch, sample,
+view) or of (seed, step), so a checkpoint holds no generator and a resumed run is the run that was never stopped.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from isotone.data.loader import epoch_batches, load_batches
+from isotone.data.views import Views
+from isotone.errors import DivergenceError, StoppedError
+from isotone.predict.scaling import Scaling
+from isotone.randomness import key
+from isotone.records import Batch, Dataset, LossOutput, Method, Tags
+from isotone.train.checkpoint import Checkpoint, load_checkpoint, preflight, save_checkpoint
+from isotone.train.forward import forward
+from isotone.train.interrupt import stop_on_signal
+from isotone.train.optimizer import build_optimizer, pack, unpack
+from isotone.train.progress import Progress
+from isotone.train.schedule import learning_rate
+from isotone.train.settings import TrainSettings
+
+CHECKPOINT_SECONDS = 10.0
+SCORES = 25  # validation scores in a run whose weights are not chosen by them
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained, on what, how, and where it is kept.
+
+    Args:
+        method: gives the loss and the score.
+        net: what `method.build` returned.
+        dataset: rows with targets and a split.
+        views: makes views of raw inputs.
+        scaling: standardises the targets.
+        settings: of the run.
+        lr: nominal learning rate, resolved and scaled to the batch.
+        folder: the run folder; holds `checkpoints/` and `log.jsonl`.
+        go_on: the command that resumes the run, for messages.
+    """
+
+    method: Method
+    net: nn.Module
+    dataset: Dataset
+    views: Views
+    scaling: Scaling
+    settings: TrainSettings
+    lr: float
+    folder: Path
+    go_on: str
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that make the wanted number of encoder passes."""
+        return max(1, math.ceil(self.settings.passes / self.method.views))
+
+
+@dataclass
+class _State:
+    """What changes while training runs; all of it is in each checkpoint."""
+
+    step: int = 0
+    best_score: float = math.inf
+    best: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def train(job: Job, accelerator: Accelerator, *, stream: TextIO | None) -> nn.Module:
+    """Train, or go on from the newest checkpoint, and return the network with the weights that the method selects.
+
+    Args:
+        job: what to train.
+        accelerator: device, precision and processes.
+        stream: where progress goes; None is silent.
+
+    Raises:
+        DivergenceError: at the first loss that is NaN or infinite; names the step, the samples and the way out.
+        StoppedError: after Ctrl-C or SIGTERM, once a checkpoint is written.
+        CheckpointError: before step 1 where the folder cannot be written, or when the disk refuses a checkpoint.
+    """
+    with torch.random.fork_rng(devices=[]):  # the caller's generator is not ours to move
+        return _Loop(job, accelerator, stream).run()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+class _Loop:
+    def __init__(self, job: Job, accelerator: Accelerator, stream: TextIO | None) -> None:
+        self.job, self.accelerator = job, accelerator
+        self.method, self.settings = job.method, job.settings
+        self.raw = job.net.to(accelerator.device)
+        optimizer = build_optimizer(self.raw, self.settings, job.lr)
+        self.net, self.optimizer = accelerator.prepare(self.raw, optimizer)
+        self.rows, self.val = job.dataset.rows("train"), job.dataset.rows("val")
+        self.per_epoch = len(epoch_batches(self.rows, self.settings.batch_size, self.settings.seed, 0))
+        self.steps = job.epochs * self.per_epoch
+        self.state = _State()
+        self.checkpoints = job.folder / "checkpoints"
+        self.main = accelerator.is_main_process
+        self._restore()
+        self.progress = Progress(self.steps, done=self.state.step, stream=stream if self.main else None)
+        self.saved = self.state.step, time.monotonic()
+
+    def run(self) -> nn.Module:
+        with stop_on_signal() as stop:
+            while self.state.step < self.steps:
+                self._epoch(self.state.step // self.per_epoch, stop)
+        if self.saved[0] != self.state.step or self.state.step == 0:
+            self._save()
+        if self.method.select == "val":
+            self.raw.load_state_dict(self.state.best)
+        return self.raw
+
+    def _epoch(self, epoch: int, stop: object) -> None:
+        self.net.train()
+        batches = epoch_batches(self.rows, self.settings.batch_size, self.settings.seed, epoch)
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        local = [np.array_split(batch, ranks)[rank] for batch in batches[self.state.step % self.per_epoch :]]
+        for index, inputs, target in self._timed(load_batches(self.job.dataset, local, self.settings.workers)):
+            loss = self._step(epoch, index, inputs, target)
+            last = self.state.step % self.per_epoch == 0
+            if last:
+                self._end_epoch(epoch)
+            self.progress.update(self.state.step, f"loss {loss:.4g}")
+            every = self.settings.checkpoint_steps
+            due = (
+                self.state.step % every == 0
+                if every
+                else last and time.monotonic() - self.saved[1] > CHECKPOINT_SECONDS
+            )
+            stopping = self._anyone(bool(stop))
+            if due or stopping:
+                self._save()
+            if stopping:
+                raise StoppedError(
+                    f"stopped at step {self.state.step} of {self.steps}; all is saved. Go on with: {self.job.go_on}"
+                )
+
+    def _step(self, epoch: int, index: np.ndarray, inputs: Tensor, target: Tensor) -> float:
+        device, step = self.accelerator.device, self.state.step
+        torch.manual_seed(key("step", self.settings.seed, step, self.accelerator.process_index))  # dropout
+        views = self.job.views.random(inputs.to(device), index, epoch, self.method.views)
+        tags = Tags(torch.from_numpy(index).to(device), target=self.job.scaling.standardise(target).to(device))
+        lr = learning_rate(self.settings, base=self.job.lr, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
+            out = self.method.loss(self.net, Batch(views, tags))
+        loss = float(out.total.detach())
+        if not math.isfinite(loss):
+            raise self._diverged(loss, index, views)
+        self.accelerator.backward(out.total)
+        if self.settings.clip:
+            self.accelerator.clip_grad_norm_(self.net.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._count(out, lr)
+        return loss
+
+    def _count(self, out: LossOutput, lr: float) -> None:
+        sums = self.state.sums
+        for name, value in {"loss": out.total, **out.parts}.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        sums["lr"] = lr
+        self.state.step += 1
+
+    def _end_epoch(self, epoch: int) -> None:
+        score = None
+        by_score = self.method.select == "val"
+        if by_score or epoch % max(1, self.job.epochs // SCORES) == 0 or epoch == self.job.epochs - 1:
+            score = self._score()
+        if by_score and score is not None and score < self.state.best_score:
+            self.state.best_score = score
+            self.state.best = {name: x.detach().clone() for name, x in self.raw.state_dict().items()}
+        means = {name: total / self.per_epoch for name, total in self.state.sums.items() if name != "lr"}
+        line = {
+            "epoch": epoch + 1,
+            "step": self.state.step,
+            "seconds": round(time.monotonic() - self.progress.began, 3),
+            "loss": means.pop("loss"),
+            "lr": self.state.sums["lr"],
+            "wait_share": round(self.progress.wait_share, 4),
+            "score": score,
+            "parts": means,
+        }
+        self.state.sums = {}
+        if self.main:
+            with (self.job.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _score(self) -> float:
+        out = forward(self.raw, self.job.dataset, self.val, self.job.views, device=self.accelerator.device)
+        target = self.job.scaling.standardise(torch.from_numpy(self.job.dataset.target[self.val]))
+        return self.method.score(out, Tags(torch.from_numpy(self.val), target=target))
+
+    def _diverged(self, loss: float, index: np.ndarray, views: Tensor) -> DivergenceError:
+        with torch.no_grad():
+            out = self.raw(views.flatten(0, 1)).reshape(views.shape[0], views.shape[1], -1)
+        bad = (~torch.isfinite(out)).any(2).any(0).cpu().numpy()
+        which = self.job.dataset.label[index[bad] if bad.any() else index]
+        named = ", ".join(map(str, which[:3])) + (f" and {len(which) - 3} more" if len(which) > 3 else "")
+        kept = f"the checkpoint of step {self.saved[0]} is finite" if self.saved[0] else "nothing was saved before"
+        return DivergenceError(
+            f"the loss is {loss} at step {self.state.step + 1} of {self.steps}, on samples {named}; {kept}.\n"
+            f"Try a lower --lr (it was {self.job.lr:g}), a longer --warmup or --clip 1."
+        )
+
+    def _anyone(self, flag: bool) -> bool:
+        if self.accelerator.num_processes == 1:
+            return flag
+        asked = torch.tensor([int(flag)], device=self.accelerator.device)
+        dist.all_reduce(asked, op=dist.ReduceOp.MAX)
+        return bool(asked)
+
+    def _timed(self, items: Iterator[T]) -> Iterator[T]:
+        while True:
+            began = time.monotonic()
+            item = next(items, None)
+            self.progress.waited += time.monotonic() - began
+            if item is None:
+                return
+            yield item
+
+    def _save(self) -> None:
+        self.saved = self.state.step, time.monotonic()
+        if not self.main:
+            return
+        state, scaler = self.state, self.accelerator.scaler
+        optimizer, numbers = pack(self.optimizer.state_dict())
+        tensors = {"model": dict(self.raw.state_dict()), "optimizer": optimizer, "best": state.best}
+        record = {
+            "step": state.step,
+            "best_score": state.best_score if math.isfinite(state.best_score) else None,
+            "sums": dict(state.sums),
+            "optimizer": numbers,
+            "scaler": None if scaler is None else dict(scaler.state_dict()),
+        }
+        save_checkpoint(self.checkpoints, state.step, Checkpoint(tensors, record))
+
+    def _restore(self) -> None:
+        found = load_checkpoint(self.checkpoints)
+        log = self.job.folder / "log.jsonl"
+        if found is None:
+            if self.main:
+                preflight(self.checkpoints, 3 * sum(p.numel() * p.element_size() for p in self.raw.parameters()))
+                log.unlink(missing_ok=True)
+            return
+        record = found.state
+        best_score = record["best_score"]
+        self.raw.load_state_dict(found.tensors["model"])
+        self.optimizer.load_state_dict(
+            unpack(self.optimizer.state_dict(), found.tensors["optimizer"], record["optimizer"])
+        )
+        if self.accelerator.scaler is not None and record["scaler"]:
+            self.accelerator.scaler.load_state_dict(record["scaler"])
+        self.state = _State(
+            step=int(record["step"]),
+            best_score=math.inf if best_score is None else float(best_score),
+            best=found.tensors["best"],
+            sums={name: float(value) for name, value in record["sums"].items()},
+        )
+        if self.main and log.exists():
+            lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= self.state.step]
+            log.write_text("".join(line + "\n" for line in lines))

@@ -1,0 +1,34 @@
+"""The learning rate as a pure function of the step: linear warm-up, then half a cosine down to a floor."""
+
+import math
+
+from isotone.train.settings import TrainSettings
+
+
+def learning_rate(settings: TrainSettings, *, base: float, step: int, steps: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of the step.
+
+    `floor + (base - floor) (1 + cos(pi x)) / 2`, with x the share of the run that is done: counted in steps, or with
+    `lr_update = "epoch"` in epochs from 1, so that the first epoch already runs below the nominal rate, as published.
+
+    Args:
+        settings: `lr_floor`, `lr_update` and `warmup` are used.
+        base: nominal learning rate, already scaled to the batch.
+        step: from 0.
+        steps: of the whole run.
+        steps_per_epoch: batches in an epoch.
+
+    Example:
+        >>> learning_rate(TrainSettings(warmup=0.0), base=1.0, step=50, steps=100, steps_per_epoch=10)
+        0.5005
+
+    Source: Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5, one period.
+    """
+    if settings.lr_update == "epoch":
+        done = (step // steps_per_epoch + 1) / max(1, steps // steps_per_epoch)
+    else:
+        done = step / steps
+    lowest = base * settings.lr_floor
+    cosine = lowest + (base - lowest) * (1 + math.cos(math.pi * done)) / 2
+    warm = settings.warmup * steps
+    return cosine * min(1.0, (step + 1) / warm) if warm >= 1 else cosine

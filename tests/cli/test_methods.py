@@ -1,0 +1,14 @@
+"""`methods` lists what there is."""
+
+from collections.abc import Callable
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_every_method_is_listed(cli: Cli) -> None:
+    from isotone.methods import METHODS
+
+    status, out, _ = cli("methods")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[: len(METHODS)]] == list(METHODS)
+    assert "supcr" in out

@@ -1,0 +1,37 @@
+"""`predict`: the user's units, a new table without targets, nothing overwritten."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_predictions_are_those_of_the_run(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:
+    table, run = finished
+    new = table.parent / "new.csv"
+    new.write_text("\n".join(line.split(",")[0] for line in table.read_text().splitlines()) + "\n")
+    out = tmp_path / "preds.csv"
+    status, _, said = cli("predict", run, new, "--out", out)
+    assert status == 0, said
+    found, kept = pd.read_csv(out), pd.read_csv(run / "predictions.csv")
+    np.testing.assert_allclose(found["grey"], kept["predicted_grey"], rtol=1e-5)
+    assert found["label"].tolist() == kept["label"].tolist()
+
+
+def test_nothing_is_overwritten(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:
+    out = tmp_path / "preds.csv"
+    out.write_text("mine")
+    status, _, said = cli("predict", finished[1], finished[0], "--out", out)
+    assert status == 2
+    assert said == f"isotone: {out} exists, and nothing is overwritten. Choose another --out.\n"
+    assert out.read_text() == "mine"
+
+
+def test_a_folder_that_is_no_run_names_the_nearest(finished: tuple[Path, Path], cli: Cli) -> None:
+    wrong = finished[1].parent / "rum"
+    status, _, said = cli("predict", wrong, finished[0])
+    assert status == 2
+    assert said == f"isotone: {wrong} is not the folder of a run: it has no run.json. Did you mean 'run'?\n"

@@ -1,0 +1,76 @@
+"""A saved model predicts what the trained one did, and damage is found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from isotone.data.views import Views
+from isotone.errors import CheckpointError, ConfigError
+from isotone.export.saved import Model, load_model, save_model
+from isotone.nets.encoders import build_encoder
+from isotone.predict.scaling import Scaling
+
+X = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 1), dtype=np.uint8)
+
+
+def _model(name: str = "small-cnn", norm: str = "batch") -> Model:
+    encoder, width = build_encoder("small-cnn", kind="image", shape=(1, 16, 16), norm=norm)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    views = Views("image", 16, ("mild",), 0, (0.5,), (0.5,))
+    scaling = Scaling.of(np.array([[10.0], [30.0], [50.0]]))
+    return Model(encoder, nn.Linear(width, 1), views, scaling, "l1", name, norm, "image", (1, 16, 16), ("age",))
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_round_trip_predicts_the_same(tmp_path: Path, norm: str) -> None:
+    model = _model(norm=norm)
+    save_model(tmp_path / "model", model)
+    again = load_model(tmp_path / "model")
+    h = model.embed(X)
+    assert np.array_equal(again.embed(X), h)
+    assert np.array_equal(again.predict(h), model.predict(h))
+    assert again.target_names == ("age",)
+    assert np.array_equal(model.embed(X, chunk=4), h) or np.allclose(model.embed(X, chunk=4), h, atol=1e-5)
+
+
+def test_predictions_are_in_the_users_units(tmp_path: Path) -> None:
+    model = _model()
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+    assert model.predict(model.embed(X)).tolist() == [[30.0]] * 9
+
+
+def test_a_module_of_the_users_is_asked_for(tmp_path: Path) -> None:
+    model = _model(name="custom")
+    save_model(tmp_path / "model", model)
+    with pytest.raises(ConfigError) as caught:
+        load_model(tmp_path / "model")
+    assert str(caught.value) == "this run was made with an encoder of your own: pass it as load(run, encoder=module)."
+    fresh, _ = build_encoder("small-cnn", kind="image", shape=(1, 16, 16), seed=9)
+    assert np.array_equal(load_model(tmp_path / "model", fresh).embed(X), model.embed(X))
+    with pytest.raises(CheckpointError) as wrong:
+        load_model(tmp_path / "model", nn.Linear(3, 3))
+    assert str(wrong.value).startswith(f"the weights in {tmp_path / 'model'} do not fit this encoder: ")
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
+    model = _model()
+    nn.init.constant_(model.head.bias, float("nan"))
+    with pytest.raises(CheckpointError) as caught:
+        save_model(tmp_path / "model", model)
+    assert str(caught.value) == (
+        "the trained weights are not finite; nothing was exported. Lower --lr and train again."
+    )
+    assert not (tmp_path / "model").exists()
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", _model())
+    file = tmp_path / "model" / "model.json"
+    file.write_bytes(file.read_bytes().replace(b"age", b"ages"))
+    with pytest.raises(CheckpointError) as caught:
+        load_model(tmp_path / "model")
+    assert str(caught.value) == f"{tmp_path / 'model'} is damaged: model.json changed."

@@ -1,0 +1,27 @@
+"""The baseline: a linear head end to end, scored by its own error."""
+
+import pytest
+import torch
+from torch import nn
+
+from isotone.methods import Baseline
+from isotone.nets.network import Network
+from isotone.records import Batch, Tags
+
+
+@pytest.mark.parametrize(("head", "value"), [("l1", 1.5), ("mse", 2.5), ("huber", 1.0)])
+def test_the_loss_is_the_heads_loss(head: str, value: float) -> None:
+    # errors 1 and 2: mean 1.5; mean square 2.5; Huber with delta 1: (0.5 + 1.5) / 2
+    method = Baseline(head=head)  # type: ignore[arg-type]
+    net = method.build(nn.Identity(), 1, 1)
+    assert isinstance(net, Network)
+    assert net.head is not None
+    nn.init.ones_(net.head.weight)
+    nn.init.zeros_(net.head.bias)
+    batch = Batch(torch.tensor([[[1.0], [3.0]]]), Tags(target=torch.tensor([[0.0], [5.0]], dtype=torch.float64)))
+    assert float(method.loss(net, batch).total.detach()) == pytest.approx(value)
+
+
+def test_the_score_is_the_mean_absolute_error() -> None:
+    out, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+    assert Baseline(head="mse").score(out, Tags(target=y)) == pytest.approx(0.5)
