@@ -6,7 +6,7 @@ h w c image height, width, channels.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -69,6 +69,7 @@ class LossOutput:
     parts: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
+@runtime_checkable
 class Method(Protocol):
     """What the training loop knows of a method: a frozen dataclass whose fields are its settings.
 
@@ -102,6 +103,7 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """What turns a head's outputs into a prediction: a frozen dataclass, one file each in `predict/`."""
 

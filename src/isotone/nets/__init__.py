@@ -1,0 +1,1 @@
+"""Encoders, what is done to their layers, and the guarded import of timm."""

@@ -1,0 +1,145 @@
+"""Targets are trained in standard units and reported in the user's; statistics come from the training rows alone.
+
+Unscaled targets are a known cause of training that does not converge (`self-attention-cv#9`), and statistics of
+validation or test rows would leak.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotone.errors import CheckpointError, ShapeError
+
+Array = TypeVar("Array", np.ndarray, Tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The shift and scale between the user's units and standard units.
+
+    Formula: z = (y - mean) / std for each target dimension; std divides by n.
+
+    Args:
+        mean: (k,) float64, user's units.
+        std: (k,) float64 > 0, user's units; 1 for a constant dimension.
+
+    Raises:
+        ShapeError: `mean` and `std` are not finite (k,) arrays with std > 0.
+
+    Example:
+        >>> scaling = Scaling.of(np.array([[10.0], [30.0]]))
+        >>> scaling.standardise(np.array([[30.0]])).tolist(), scaling.restore(np.array([[-1.0]])).tolist()
+        ([[1.0]], [[10.0]])
+    """
+
+    mean: Float[np.ndarray, " k"]
+    std: Float[np.ndarray, " k"]
+
+    def __post_init__(self) -> None:
+        fits = self.mean.ndim == 1 and self.mean.shape == self.std.shape and len(self.mean) > 0
+        if not (fits and np.isfinite(self.mean).all() and np.isfinite(self.std).all() and (self.std > 0).all()):
+            raise ShapeError(
+                "Scaling expects finite mean and std of one shape (k,) with std > 0, "
+                f"but got mean {self.mean.tolist()} and std {self.std.tolist()}. Make it with Scaling.of(train_target)."
+            )
+
+    @classmethod
+    def of(cls, train_target: Float[np.ndarray, "n k"]) -> "Scaling":
+        """Return the scaling of the training targets.
+
+        Args:
+            train_target: (n, k), user's units, n >= 1; safe up to 1e307, because squares are taken after scaling.
+
+        Returns:
+            The scaling; a constant dimension gets its value as mean, exactly, and std 1.
+
+        Raises:
+            ShapeError: the targets are not (n, k) with n >= 1, or hold NaN or infinity.
+        """
+        y = np.asarray(train_target, dtype=np.float64)
+        if y.ndim != 2 or not y.size or not np.isfinite(y).all():
+            raise ShapeError(
+                "Scaling expects finite training targets (n, k) with n >= 1, "
+                f"but got shape {y.shape} with {int((~np.isfinite(y)).sum())} NaN or infinite values. "
+                "Run `isotone check` on the table."
+            )
+        constant = y.min(axis=0) == y.max(axis=0)
+        mean = np.where(constant, y[0], y.mean(axis=0))  # a rounded mean would leave a std of 1e-17
+        centred = y - mean
+        span = np.abs(centred).max(axis=0)
+        span[span == 0] = 1.0
+        std = span * np.sqrt(np.square(centred / span).mean(axis=0))
+        return cls(mean=mean, std=np.where(constant | (std == 0), 1.0, std))
+
+    def standardise(self, y: Array) -> Array:
+        """Return targets in standard units.
+
+        Args:
+            y: (n, k) array or tensor, user's units.
+
+        Returns:
+            (n, k) float64 of the same kind and, for a tensor, on the same device; float64 keeps the digits of
+            targets such as time stamps (1.7e9) until the mean is gone.
+
+        Raises:
+            ShapeError: `y` is not (n, k) with this scaling's k.
+        """
+        self._check(y)
+        if isinstance(y, Tensor):
+            return (y.double() - torch.from_numpy(self.mean).to(y.device)) / torch.from_numpy(self.std).to(y.device)
+        return (y.astype(np.float64) - self.mean) / self.std
+
+    def restore(self, z: Array) -> Array:
+        """Return standardised values in the user's units; the inverse of `standardise`.
+
+        Args:
+            z: (n, k) array or tensor, standard units.
+
+        Returns:
+            (n, k) float64 of the same kind and, for a tensor, on the same device.
+
+        Raises:
+            ShapeError: `z` is not (n, k) with this scaling's k.
+        """
+        self._check(z)
+        if isinstance(z, Tensor):
+            return z.double() * torch.from_numpy(self.std).to(z.device) + torch.from_numpy(self.mean).to(z.device)
+        return z.astype(np.float64) * self.std + self.mean
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return `{"mean": [k numbers], "std": [k numbers]}`; JSON keeps every digit of a float64."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Sequence[float]]) -> "Scaling":
+        """Return the scaling that `to_json` wrote.
+
+        Args:
+            saved: the mapping with `mean` and `std`.
+
+        Returns:
+            The scaling, bit for bit.
+
+        Raises:
+            CheckpointError: the mapping is not what `to_json` writes.
+        """
+        try:
+            mean, std = (np.array(saved[name], dtype=np.float64) for name in ("mean", "std"))
+            return cls(mean=mean, std=std)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                'The saved target scaling must be {"mean": [...], "std": [...]} with k finite numbers each and '
+                f"std > 0, but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
+            ) from error
+
+    def _check(self, y: np.ndarray | Tensor) -> None:
+        if y.ndim != 2 or y.shape[1] != len(self.mean):
+            raise ShapeError(
+                f"This scaling expects values of shape (n, {len(self.mean)}), but got {tuple(y.shape)}. "
+                "For one target dimension, use y[:, None]."
+            )
