@@ -41,7 +41,8 @@ def test_flat_settings_come_back(tmp_path: Path) -> None:
         ({"passes": "x"}, "setting \"passes\": expected 'int', got x. `isotone fit --help` lists the settings."),
         (
             {"head": "l7"},
-            "setting \"head\": expected Literal['l1', 'mse', 'huber'], got l7. `isotone fit --help` lists the settings.",
+            "setting \"head\": expected Literal['l1', 'mse', 'huber'], got l7. "
+            "`isotone fit --help` lists the settings.",
         ),
     ],
 )

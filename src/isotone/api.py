@@ -18,7 +18,7 @@ from isotone.data.table import read_table
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import describe
 from isotone.export.saved import Model, load_model
-from isotone.finish import execute
+from isotone.finish import build, execute
 from isotone.folder import claim, existing, provenance, write_config, write_json
 from isotone.records import Dataset
 from isotone.report import write_report
@@ -131,16 +131,14 @@ def fit(
 
     Example: see README.md; the block there is run by the tests.
     """
-    values = (read_config(Path(config)) if config else {}) | _listed(settings)
-    named = values.pop("method", "rnc")
-    method = method or str(named)
     custom = encoder if isinstance(encoder, nn.Module) else None
-    if isinstance(encoder, str) and encoder != "auto":
-        values["encoder"] = encoder
-    chosen = resolve(method, values)
+    named = {} if custom is not None or encoder == "auto" else {"encoder": encoder}
+    values = (read_config(Path(config)) if config else {}) | named | _listed(settings)
+    kept = str(values.pop("method", "rnc"))
     source = Path(data) if isinstance(data, str | Path) else None
-    chosen = _with_image_column(chosen, source)
+    chosen = _with_image_column(resolve(method or kept, values), source)
     dataset, warnings, bad = _load(data, chosen, groups, split, quiet)
+    model = build(chosen, dataset, custom)
     stem = f"{source.stem if source else 'arrays'}-{chosen.name}"
     folder = claim(out, stem)
     command = command or f"isotone fit {source or 'ARRAYS'} --config {folder}/config.yaml --out NEW"
@@ -150,7 +148,7 @@ def fit(
     if bad is not None:
         bad.to_csv(folder / "bad_rows.csv", index=False)
     _describe(folder, dataset, warnings, 0 if bad is None else len(bad))
-    execute(folder, chosen, dataset, custom, stream=None if quiet else sys.stderr)
+    execute(folder, chosen, dataset, model, stream=None if quiet else sys.stderr)
     return load(folder, encoder=custom)
 
 
@@ -194,7 +192,8 @@ def resume(
         raise ConfigError(
             f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
         )
-    execute(folder, settings, dataset, encoder, stream=None if quiet else sys.stderr)
+    model = build(settings, dataset, encoder)
+    execute(folder, settings, dataset, model, stream=None if quiet else sys.stderr)
     return load(folder, encoder=encoder)
 
 

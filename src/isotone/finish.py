@@ -23,6 +23,7 @@ from isotone.nets.norms import group_norm
 from isotone.predict import predictor
 from isotone.predict.linear import fit_linear
 from isotone.predict.scaling import Scaling
+from isotone.randomness import key
 from isotone.records import Dataset
 from isotone.report import write_report
 from isotone.settings import Settings
@@ -32,16 +33,53 @@ from isotone.train.loop import Job, train
 ADAMW_LR = 1e-3
 
 
-def execute(
-    folder: Path, settings: Settings, dataset: Dataset, custom: nn.Module | None, *, stream: TextIO | None
-) -> None:
+def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Model:
+    """Return the untrained model: everything that can be wrong with settings and data is, before a folder is made.
+
+    Args:
+        settings: of the run.
+        dataset: decoded and split.
+        custom: the user's own encoder, or None to build the one that the settings name.
+
+    Raises:
+        ConfigError: the encoder, its weights, the views or the device do not fit.
+    """
+    net, image = settings.net, dataset.kind == "image"
+    if settings.train.precision == "fp16" and _on_cpu(settings):
+        raise ConfigError("`precision` fp16 needs an accelerator, and there is none. Use --precision bf16 or no.")
+    size = _size(settings, dataset) if image else 0
+    shape = (dataset.inputs.shape[-1], size, size) if image else (dataset.inputs.shape[1],)
+    name = "custom" if custom is not None else _encoder_name(net.encoder, dataset)
+    views = _views(settings, dataset, size, name)
+    if custom is not None:
+        encoder, width = _custom(custom, shape, net.norm)
+    else:
+        encoder, width = build_encoder(
+            name,
+            kind=dataset.kind,
+            shape=shape,
+            norm=net.norm,
+            pretrained=net.pretrained,
+            weights=net.weights,
+            seed=settings.train.seed,
+        )
+    outputs = predictor(settings.method.head).outputs(dataset.target.shape[1])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key("head", settings.train.seed))
+        head = nn.Linear(width, outputs)
+    scaling = Scaling.of(dataset.target[dataset.rows("train")])
+    names = dataset.target_names
+    return Model(encoder, head, views, scaling, settings.method.head, name, net.norm, dataset.kind, shape, names)
+
+
+def execute(folder: Path, settings: Settings, dataset: Dataset, model: Model, *, stream: TextIO | None) -> None:
     """Train, or go on with, the run in `folder` until its report is written.
 
     Args:
         folder: of the run, with `run.json` and `config.yaml`.
         settings: of the run.
         dataset: decoded and split.
-        custom: the user's own encoder, or None to build the one that the settings name.
+        model: from `build`.
         stream: where progress goes; None is silent.
 
     Raises:
@@ -49,11 +87,11 @@ def execute(
     """
     began = time.monotonic()
     accelerator = _accelerator(settings)
-    model = _model(settings, dataset, custom)
     lr = settings.train.lr or (ADAMW_LR if settings.train.optimizer == "adamw" else settings.method.default_lr)
     batch = min(settings.train.batch_size, len(dataset.rows("train")))
-    width = model.head.in_features
-    net = settings.method.build(model.encoder, width, dataset.target.shape[1])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key("net", settings.train.seed))
+        net = settings.method.build(model.encoder, model.head.in_features, dataset.target.shape[1])
     scale = batch / 256 if settings.train.optimizer == "sgd" else 1.0
     go_on = f"isotone resume {folder}"
     job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, lr * scale, folder, go_on)
@@ -69,47 +107,11 @@ def execute(
 
 
 def _accelerator(settings: Settings) -> Accelerator:
-    precision = settings.train.precision
-    cpu = settings.train.device == "cpu" or not torch.accelerator.is_available()
-    if precision == "fp16" and cpu:
-        raise ConfigError("`precision` fp16 needs an accelerator, and there is none. Use --precision bf16 or no.")
-    return Accelerator(cpu=cpu, mixed_precision=precision)
+    return Accelerator(cpu=_on_cpu(settings), mixed_precision=settings.train.precision)
 
 
-def _model(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Model:
-    net, image = settings.net, dataset.kind == "image"
-    size = _size(settings, dataset) if image else 0
-    shape = (dataset.inputs.shape[-1], size, size) if image else (dataset.inputs.shape[1],)
-    name = "custom" if custom is not None else _encoder_name(net.encoder, dataset)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.train.seed)
-        encoder, width = (
-            _custom(custom, shape, net.norm)
-            if custom is not None
-            else build_encoder(
-                name,
-                kind=dataset.kind,
-                shape=shape,
-                norm=net.norm,
-                pretrained=net.pretrained,
-                weights=net.weights,
-                seed=settings.train.seed,
-            )
-        )
-    head = settings.method.head
-    k = dataset.target.shape[1]
-    return Model(
-        encoder,
-        nn.Linear(width, predictor(head).outputs(k)),
-        _views(settings, dataset),
-        Scaling.of(dataset.target[dataset.rows("train")]),
-        head,
-        name,
-        net.norm,
-        dataset.kind,
-        shape,
-        dataset.target_names,
-    )
+def _on_cpu(settings: Settings) -> bool:
+    return settings.train.device == "cpu" or not torch.accelerator.is_available()
 
 
 def _size(settings: Settings, dataset: Dataset) -> int:
@@ -142,7 +144,7 @@ def _custom(encoder: nn.Module, shape: tuple[int, ...], norm: str) -> tuple[nn.M
     return encoder, h.shape[1]
 
 
-def _views(settings: Settings, dataset: Dataset) -> Views:
+def _views(settings: Settings, dataset: Dataset, size: int, encoder: str) -> Views:
     seed, augment = settings.train.seed, settings.net.augment
     if dataset.kind == "rows":
         mean, std = feature_statistics(dataset.inputs[dataset.rows("train")])
@@ -150,8 +152,8 @@ def _views(settings: Settings, dataset: Dataset) -> Views:
     channels = dataset.inputs.shape[-1]
     mean, std = (0.5,) * channels, (0.5,) * channels  # as published for RnC
     if settings.net.pretrained and channels == 3:
-        mean, std = pretrained_statistics(settings.net.encoder)
-    return Views("image", _size(settings, dataset), augment, seed, mean, std)
+        mean, std = pretrained_statistics(encoder)
+    return Views("image", size, augment, seed, mean, std)
 
 
 def _judge(

@@ -14,10 +14,10 @@ Cli = Callable[..., tuple[int, str, str]]
 
 
 def write_table(folder: Path, rows: int = 60) -> Path:
-    """Write scikit-learn's digits as PNG files and a table: image, grey (the target), writer (a group of three)."""
+    """Write scikit-learn's digits as PNG files and a table: image, grey (the target), person (a group of three)."""
     folder.mkdir(parents=True, exist_ok=True)
     found = load_digits()
-    lines = ["image,grey,writer"]
+    lines = ["image,grey,person"]
     for i in range(rows):
         Image.fromarray((found.images[i] * (255 / 16)).astype(np.uint8)).save(folder / f"{i}.png")
         lines.append(f"{i}.png,{found.images[i].mean():.4f},w{i // 3:03d}")
@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The table and the folder of a run on it."""
     folder = tmp_path_factory.mktemp("cli")
     made = write_table(folder / "data")
-    words = ["fit", str(made), "--target", "grey", "--group", "writer", "--passes", "4", "--batch-size", "16"]
+    words = ["fit", str(made), "--target", "grey", "--group", "person", "--passes", "4", "--batch-size", "16"]
     status = main([*words, "--image-size", "16", "--cache-dir", str(folder / "cache"), "--out", str(folder / "run")])
     assert status == 0
     return made, folder / "run"

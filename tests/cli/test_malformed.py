@@ -51,7 +51,7 @@ TABLES: list[tuple[str, Damage, str]] = [
 def test_a_damaged_table(verb: str, name: str, damage: Damage, named: str, table: Path, cli: Cli) -> None:
     damage(table)
     out = ["--out", table.parent.parent / "run"] if verb == "fit" else []
-    status, printed, said = cli(verb, table, "--target", "grey", "--group", "writer", *out)
+    status, printed, said = cli(verb, table, "--target", "grey", "--group", "person", *out)
     text = said if verb == "fit" else printed + said
     assert status == 2, text
     assert "Traceback" not in text
@@ -64,7 +64,7 @@ def test_a_damaged_table(verb: str, name: str, damage: Damage, named: str, table
 FLAGS: list[tuple[list[str], str]] = [
     (["--traget", "grey"], "there is no flag '--traget'. Did you mean '--target'? `isotone fit --help` lists them."),
     (["--target", "gray"], "'grey'"),
-    (["--target", "grey", "--group", "wirter"], "'writer'"),
+    (["--target", "grey", "--group", "perosn"], "'person'"),
     (["--target", "grey", "--method", "rcn"], "there is no method 'rcn'; there are rnc, baseline. Did you mean 'rnc'?"),
     (["--target", "grey", "--encoder", "resnet188"], "'resnet18"),
     (["--target", "grey", "--passes", "many"], "many"),
@@ -100,7 +100,8 @@ def test_a_folder_in_use_is_not_overwritten(table: Path, cli: Cli) -> None:
     (out / "thesis.txt").write_text("mine")
     status, _, said = cli("fit", table, "--target", "grey", "--out", out)
     assert status == 2
-    expected = f"isotone: {out} is not empty, and nothing is overwritten. Choose another --out, or go on with: isotone resume {out}\n"
+    expected = f"isotone: {out} is not empty, and nothing is overwritten. Choose another --out, or go on with: "
+    expected += f"isotone resume {out}\n"
     assert said.endswith(expected)
     assert (out / "thesis.txt").read_text() == "mine"
 

@@ -96,6 +96,13 @@ def test_light_is_brightness_then_contrast_within_a_fifth():
     torch.testing.assert_close(got[0], expected)
 
 
+def test_four_quarter_turns_are_each_exact():
+    x = images(4)
+    got = augment.turn(x, torch.tensor([[0.0], [0.25], [0.5], [0.99]]))
+    assert all(torch.equal(got[k], x[k].rot90(k, (1, 2))) for k in range(4))
+    assert torch.equal(got[1].rot90(3, (1, 2)), x[1])
+
+
 def test_flip_is_exact_and_per_image():
     x = images(2)
     got = augment.flip(x, torch.tensor([[0.49], [0.5]]))
@@ -257,7 +264,7 @@ def test_parse_writes_presets_out():
             ("crop", "colour"),
             "image",
             "Unknown augmentation 'colour'. Did you mean 'color'? "
-            "Known: none, mild, flip, light, noise, shift, rotate, crop, color, grayscale.",
+            "Known: none, mild, flip, turn, light, noise, shift, rotate, crop, color, grayscale.",
         ),
         (("",), "rows", "Unknown augmentation ''. Known: none, mild, jitter."),
         (

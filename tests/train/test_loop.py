@@ -65,7 +65,10 @@ def test_a_stopped_run_resumes_to_the_bit(
     resumed = trained(tmp_path / "stopped", method=method, workers=2)
     assert _same(straight, resumed)
     logs = [
-        [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "wait_share")} for line in open(log)]
+        [
+            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "wait_share")}
+            for line in log.read_text().splitlines()
+        ]
         for log in (tmp_path / "straight" / "log.jsonl", tmp_path / "stopped" / "log.jsonl")
     ]
     assert logs[0] == logs[1]

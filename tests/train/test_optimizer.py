@@ -24,7 +24,9 @@ def test_packed_state_goes_on_to_the_bit(name: str) -> None:
     copy = nn.Linear(3, 2)
     copy.load_state_dict(net.state_dict())
     fresh = build_optimizer(copy, settings, 0.01)
-    fresh.load_state_dict(unpack(fresh.state_dict(), *pack(optimizer.state_dict())))
+    tensors, numbers = pack(optimizer.state_dict())
+    tensors = {name: x.clone() for name, x in tensors.items()}  # as through a file
+    fresh.load_state_dict(unpack(fresh.state_dict(), tensors, numbers))
     step(net, optimizer)
     step(copy, fresh)
     assert torch.equal(net.weight, copy.weight)

@@ -72,19 +72,23 @@ class _NegativeL2(torch.autograd.Function):
         x = _wide(a) - center
         y = x if a is b else _wide(b) - center
         xx, yy = x.square().sum(1)[:, None], y.square().sum(1)[None, :]
-        squared = torch.addmm(xx + yy, x, y.T, alpha=-2.0)  # (n, m)
+        squared = (xx + yy).sub_(x @ y.T, alpha=2.0)  # (n, m); addmm takes twice as long
         noise = 64 * torch.finfo(x.dtype).eps * (xx + yy)
-        distance = squared.masked_fill_(squared <= noise, 0.0).sqrt_()
-        narrow = torch.promote_types(a.dtype, torch.float32)  # differences no longer cancel: float32 is enough for it
-        ctx.save_for_backward(x.to(narrow), y.to(narrow), distance)
+        same = squared <= noise
+        distance = squared.masked_fill_(same, 0.0).sqrt_()
+        narrow = torch.promote_types(
+            a.dtype, torch.float32
+        )  # the cancelling is over: float32 is enough for the gradient
+        inverse = distance.reciprocal().masked_fill_(same, 0.0).to(narrow)
+        ctx.save_for_backward(x.to(narrow), y.to(narrow), inverse)
         ctx.same, ctx.dtypes = a is b, (a.dtype, b.dtype)
-        return -distance
+        return distance.neg_()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, y, distance = ctx.saved_tensors
-        w = (grads[0] / distance).masked_fill_(distance == 0, 0.0).to(x.dtype)  # (n, m)
+        x, y, inverse = ctx.saved_tensors
+        w = grads[0].to(x.dtype) * inverse  # (n, m)
         if ctx.same:  # both roles of a row in one product
             w = w + w.T
         grad_a = w @ y - w.sum(1, keepdim=True) * x

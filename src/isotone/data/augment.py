@@ -48,6 +48,12 @@ def flip(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 1"]) -> Float[Ten
     return torch.where(_per_image(u[:, 0] < 0.5), images.flip(-1), images)
 
 
+def turn(images: Float[Tensor, "b c s s"], u: Float[Tensor, "b 1"]) -> Float[Tensor, "b c s s"]:
+    """Turn each image by 0, 90, 180 or 270 degrees; exact. For pictures that have no upright, as under a microscope."""
+    turned = torch.stack([images.rot90(quarters, (2, 3)) for quarters in range(4)])
+    return turned[(4 * u[:, 0]).long(), torch.arange(len(images), device=images.device)]
+
+
 def light(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
     """Change brightness, then contrast, each by a factor within 1 ± 0.2, as `color` defines them."""
     return _contrast(_brightness(images, _spread(u[:, 0], LIGHT)), _spread(u[:, 1], LIGHT))
@@ -162,6 +168,7 @@ class Transform:
 
 TRANSFORMS: dict[str, Transform] = {
     "flip": Transform(1, "image", flip),
+    "turn": Transform(1, "image", turn),
     "light": Transform(2, "image", light),
     "noise": Transform(2, "image", noise),
     "shift": Transform(2, "image", shift),

@@ -55,7 +55,7 @@ class Model:
         self.encoder.eval()
         device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
         parts = [
-            self.encoder(self.views.clean(torch.from_numpy(np.ascontiguousarray(inputs[i : i + chunk])).to(device))[0])
+            self.encoder(self.views.clean(torch.from_numpy(np.array(inputs[i : i + chunk])).to(device))[0])
             for i in range(0, len(inputs), chunk)
         ]
         return torch.cat([h.float().cpu() for h in parts]).numpy()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from isotone import check
 from isotone.candidates.batch import batch_candidates
 from isotone.core.contrast import contrast, floor
+from isotone.core.kernels.rnc_rows import rnc_rows, usable
 from isotone.core.similarity import SIMILARITIES
 from isotone.records import Similarity, Tags
 from isotone.relations.label import TargetDistance, target_distance, target_relation
@@ -29,9 +30,9 @@ def rnc(
     `L = 1/(n(n-1)) sum_i sum_{j != i} -log( exp s_ij / sum_{k in S_ij} exp s_ik )`, `s = sim / temperature`,
     `S_ij = {k != i : d(y_i, y_k) >= d(y_i, y_j)}`, which holds j itself and every tie of j.
 
-    Costs two matrix products and a sort, O(n^2 (d + log n)) time and O(n^2) memory. Finite at every scale of the
-    features; computed in float64 inside. Only the order of target distances counts. Coincident rows are fine: their
-    gradient is 0. One row more than the floor `rnc_floor` means ordered: see there.
+    Costs two matrix products and, unless the targets are scalars and numba is installed, a sort: O(n^2 (d + log n))
+    time and O(n^2) memory. Finite at every scale of the features; computed in float64 inside. Only the order of target
+    distances counts. Coincident rows are fine: their gradient is 0. `loss - rnc_floor` near 0 means ordered.
 
     Args:
         embeddings: (n, d), or (b, v, d) for v views of b samples, n = b * v; float of any width, not normalised.
@@ -57,11 +58,36 @@ def rnc(
     check.positive("temperature", temperature)
     z = check.embeddings(embeddings, "RnC")
     views = embeddings.shape[1] if embeddings.dim() == 3 else 1
-    tags = Tags(target=check.targets(targets, z.shape[0], views, "RnC"))
-    others = batch_candidates(z, tags)
-    logits = _similarity(similarity)(z, others.embeddings) / temperature
-    value = contrast(logits, target_relation(distance)(tags, others.tags), others.mask, positive=others.mask)
+    y = check.targets(targets, z.shape[0], views, "RnC")
+    value = unchecked_rnc(z, y, temperature=temperature, similarity=similarity, distance=distance)
     return value.to(torch.promote_types(z.dtype, torch.float32))
+
+
+def unchecked_rnc(
+    z: Float[Tensor, "n d"],
+    targets: Float[Tensor, "n k"],
+    *,
+    temperature: float,
+    similarity: str | Similarity,
+    distance: str | TargetDistance,
+) -> Float[Tensor, ""]:
+    """Return `rnc` of rows and float64 targets that are known to be sound; NaN goes through to the value.
+
+    Args:
+        z: (n, d), `targets`: (n, k), the rest as in `rnc`.
+
+    Example:
+        >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+        >>> settings = {"temperature": 1.0, "similarity": "l2", "distance": "l1"}
+        >>> round(unchecked_rnc(line, line.double(), **settings).item(), 6)
+        0.125575
+    """
+    if similarity == "l2" and distance in ("l1", "l2") and usable(z, targets):
+        return rnc_rows(z, targets[:, 0], temperature)
+    others = batch_candidates(z, Tags(target=targets))
+    logits = _similarity(similarity)(z, others.embeddings) / temperature
+    apart = target_relation(distance)(others.tags, others.tags)
+    return contrast(logits, apart, others.mask, positive=others.mask)
 
 
 def rnc_floor(

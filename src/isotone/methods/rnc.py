@@ -13,11 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.candidates import batch_candidates, gather
-from isotone.core import SIMILARITIES, contrast, floor
+from isotone.candidates import gather
+from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
 from isotone.records import Batch, LossOutput, Tags
-from isotone.relations import target_relation
 
 SCORED_ROWS = 1024  # the validation score is quadratic in the rows
 
@@ -68,8 +67,8 @@ class RnC:
         return float(self._contrast(out[:SCORED_ROWS], tags.map(lambda x: x[:SCORED_ROWS]))[1])
 
     def _contrast(self, h: Float[Tensor, "n d"], tags: Tags) -> tuple[Tensor, Tensor]:
-        others = batch_candidates(h, tags)
-        logits = SIMILARITIES[self.similarity](h, others.embeddings) / self.temperature
-        distance = target_relation(self.distance)(tags, others.tags)
-        total = contrast(logits, distance, others.mask, positive=others.mask)
-        return total, total.detach() - floor(distance, others.mask, positive=others.mask)
+        assert tags.target is not None, "a regression data set always fills `target`"
+        total = unchecked_rnc(
+            h, tags.target, temperature=self.temperature, similarity=self.similarity, distance=self.distance
+        )
+        return total, total.detach() - rnc_floor(tags.target, distance=self.distance)

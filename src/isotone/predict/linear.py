@@ -70,8 +70,7 @@ def fit_linear(
 ) -> LinearFit:
     """Fit a linear layer on frozen representations and keep the epoch with the lowest validation MAE.
 
-    Computes in float64 on the CPU; 1,000 rows of width 512 take half a second. Nothing is drawn but the order of the
-    rows, a function of `seed` and the epoch. The defaults are the published ones (`methods.md` section 11).
+    Computes in float64 on the CPU; 1,000 rows of width 512 take half a second. The defaults are the published ones.
 
     Args:
         features: (n, d) training representations; or a function from the epoch (1, 2, ...) to that epoch's (n, d),
@@ -82,56 +81,57 @@ def fit_linear(
         predictor: gives the loss and turns outputs into predictions. One with other than k outputs starts from 0.
         epochs: >= 0; 0 gives the ridge solution.
         lr: first learning rate > 0; falls to 0.008 of it by a cosine without warm-up.
-        batch_size: rows a step, >= 1.
+        batch_size: rows a step, >= 1; momentum: from 0 to below 1; seed: of the order of the rows.
         weight_decay: >= 0, on the weights of standardised features, on top of the penalty that validation picked.
-        momentum: from 0 to below 1.
-        seed: of the order of the rows.
 
     Returns:
         The layer. Collapsed features (all near-constant) give weight 0 and the best constant as bias.
 
     Raises:
-        ShapeError: shapes do not fit together, a side is empty, or a value is NaN or infinite.
-        ConfigError: a setting is out of its range.
+        ShapeError, ConfigError: shapes do not fit, a value is not finite; a setting is out of its range.
 
     Example:
         >>> from isotone.predict.l1 import L1
         >>> h, val = torch.linspace(-1, 1, 64)[:, None], torch.tensor([[0.5], [0.25]])
-        >>> fit = fit_linear(h, 3 * h + 1, val, 3 * val + 1, predictor=L1(), epochs=5)
-        >>> round(fit.weight.item(), 2), round(fit.bias.item(), 2)
-        (3.0, 1.0)
+        >>> round(fit_linear(h, 3 * h + 1, val, 3 * val + 1, predictor=L1(), epochs=5).weight.item(), 2)
+        3.0
 
     Source: Zha et al. 2023, arXiv 2210.01189, section 5 (two stages).
     """
     _check_settings(epochs, lr, batch_size, weight_decay, momentum)
-    draw = features if callable(features) else lambda _: features
-    h, y = draw(1), target
+    h, y = features(1) if callable(features) else features, target
     _check_shapes(h, y, val_features, val_target)
     (h, y), (val_h, val_y) = _wide(h, y), _wide(val_features, val_target)
     basis = _basis(h, y, val_h, val_y, predictor, batch_size, weight_decay)
-    val_q = basis.coordinates(val_h)
+    first, val_q = basis.coordinates(h), basis.coordinates(val_h)
     weight, velocity = basis.start, torch.zeros_like(basis.start)
-    best, best_epoch = weight, 0
-    scores = [_score(val_q, weight, val_y, predictor)]
-    q = basis.coordinates(h)
+    best, scores = weight, [_score(val_q, weight, val_y, predictor)]
     for epoch in range(1, epochs + 1):
-        if callable(features) and epoch > 1:
-            augmented = draw(epoch)
-            _check_shapes(augmented, target, val_features, val_target)
-            q = basis.coordinates(_wide(augmented)[0])
+        q = basis.coordinates(_redrawn(features(epoch), h)) if callable(features) and epoch > 1 else first
         rate = lr * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * epoch / epochs)) / 2)
-        order = torch.randperm(len(q), generator=generator("linear", seed, epoch))
-        shuffled = (x.index_select(0, order).split(batch_size) for x in (q, y))
-        batches = list(zip(*shuffled, strict=True))
+        batches = _batches(q, y, batch_size, generator("linear", seed, epoch))
         weight, velocity, mean = _epoch(weight, velocity, batches, basis.penalty, predictor, rate, momentum)
         scores.append(_score(val_q, mean, val_y, predictor))
-        if scores[-1] < scores[best_epoch]:
-            best, best_epoch = mean, epoch
-    folded, bias = basis.fold(best)
-    return LinearFit(weight=folded, bias=bias, best_epoch=best_epoch, val_scores=tuple(scores))
+        best = mean if scores[-1] < np.nanmin(scores[:-1]) else best
+    return LinearFit(*basis.fold(best), best_epoch=int(np.nanargmin(scores)), val_scores=tuple(scores))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _redrawn(h: Tensor, first: Tensor) -> Tensor:
+    """Return an epoch's own features, checked against the first epoch's."""
+    if h.shape != first.shape or not bool(torch.isfinite(h).all()):
+        raise ShapeError(
+            f"Expected finite features {tuple(first.shape)} in every epoch, got {tuple(h.shape)}, or NaN or infinity "
+            "among them. Return the same rows in the same order each time."
+        )
+    return h.to(first)
+
+
+def _batches(q: Tensor, y: Tensor, size: int, draw: torch.Generator) -> list[tuple[Tensor, Tensor]]:
+    order = torch.randperm(len(q), generator=draw)
+    return list(zip(q.index_select(0, order).split(size), y.index_select(0, order).split(size), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

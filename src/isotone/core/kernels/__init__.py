@@ -1,0 +1,1 @@
+"""Fast twins of `contrast`, each tested against it for value and gradient."""

@@ -1,0 +1,86 @@
+"""The compiled rows against `contrast`: value, gradient, ties, spans that float64 cannot exponentiate."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from isotone.core import contrast, negative_l2
+from isotone.core.kernels.rnc_rows import compiled, rnc_rows, usable
+
+pytestmark = pytest.mark.skipif(compiled() is None, reason="numba, the extra `fast`, is not installed")
+
+
+def _slow(z: Tensor, y: Tensor, t: float) -> Tensor:
+    others = ~torch.eye(len(y), dtype=torch.bool)
+    return contrast(negative_l2(z, z) / t, (y[:, None] - y).abs(), others, others)
+
+
+def _case(n: int, kind: str) -> tuple[Tensor, Tensor]:
+    make = torch.Generator().manual_seed(n)
+    y = torch.rand(n, generator=make, dtype=torch.float64)
+    y = {"integers": (y * 9).floor(), "two views": y[: (n + 1) // 2].repeat(2)[:n], "all equal": y * 0}.get(kind, y)
+    return torch.randn(n, 5, generator=make, dtype=torch.float64), y
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 64, 130, 257])
+@pytest.mark.parametrize("kind", ["continuous", "integers", "two views", "all equal"])
+@pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
+def test_value_and_gradient_equal_contrast(n: int, kind: str, scale: float) -> None:
+    z, y = _case(n, kind)
+    z = (z * scale).requires_grad_()
+    fast, slow = rnc_rows(z, y, 2.0), _slow(z, y, 2.0)
+    torch.testing.assert_close(fast, slow, rtol=1e-11, atol=1e-13)
+    fast_grad, slow_grad = torch.autograd.grad(fast, z)[0], torch.autograd.grad(slow, z)[0]
+    torch.testing.assert_close(fast_grad, slow_grad, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("reach", [1100.0, 1190.0, 1210.0, 1300.0])
+def test_plain_and_log_rows_agree_where_one_hands_over_to_the_other(reach: float) -> None:
+    z, y = _case(20, "continuous")
+    z = (z / torch.cdist(z, z).max() * reach).requires_grad_()
+    fast, slow = rnc_rows(z, y, 2.0), _slow(z, y, 2.0)
+    torch.testing.assert_close(fast, slow, rtol=1e-12, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(fast, z)[0], torch.autograd.grad(slow, z)[0], rtol=1e-8, atol=1e-13)
+
+
+def test_coincident_rows_have_a_finite_gradient() -> None:
+    z, y = torch.ones(130, 4, requires_grad=True), torch.arange(130, dtype=torch.float64)
+    rnc_rows(z, y, 2.0).backward()
+    assert z.grad is not None
+    assert not z.grad.any()
+
+
+def test_float32_is_close_to_float64() -> None:
+    z, y = _case(300, "two views")
+    low, high = z.float().requires_grad_(), z.float().double().requires_grad_()
+    torch.testing.assert_close(rnc_rows(low, y, 2.0), rnc_rows(high, y, 2.0), rtol=1e-12, atol=0)
+    a = torch.autograd.grad(rnc_rows(low, y, 2.0), low)[0].double()
+    b = torch.autograd.grad(rnc_rows(high, y, 2.0), high)[0]
+    assert float((a - b).norm() / b.norm()) < 1e-6
+
+
+def test_any_number_of_threads_gives_the_same_rows() -> None:
+    z, y = _case(200, "integers")
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(rnc_rows(z, y, 2.0))
+    finally:
+        torch.set_num_threads(before)
+    for value in found:
+        torch.testing.assert_close(value, found[0], rtol=1e-14, atol=0)
+
+
+def test_nan_goes_through() -> None:
+    z, y = _case(7, "continuous")
+    z[2, 3] = float("nan")
+    assert rnc_rows(z, y, 2.0).isnan()
+
+
+def test_when_it_is_used() -> None:
+    z = torch.zeros(128, 3)
+    assert usable(z, torch.zeros(128, 1))
+    assert not usable(z, torch.zeros(128, 2))
+    assert not usable(z[:127], torch.zeros(127, 1))
