@@ -267,3 +267,15 @@ def test_settings_out_of_range(name: str, value: float, expected: str) -> None:
     text = f"A linear fit expects {name} {expected}, but got {value}. Change `{name}`."
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
         fit_linear(*(torch.ones(4, 1),) * 4, predictor=L1(), **{name: value})
+
+
+def test_a_unit_that_sleeps_in_training_and_wakes_later_does_not_run_away() -> None:
+    # seen in a trained network: one ReLU unit fired at 1e-4 for one training row, at 0.28 for one test row
+    draw = generator("sleeper")
+    h = torch.randn(400, 5, generator=draw)
+    y = h[:, :1] + 0.1 * torch.randn(400, 1, generator=draw)
+    sleeper = torch.zeros(400, 1)
+    sleeper[7] = 1e-4
+    h = torch.cat([h, sleeper], 1)
+    fit = fit_linear(h[:300], y[:300], h[300:], y[300:], predictor=L1())
+    assert abs(float(fit.weight[0, 5])) * 0.3 < 0.1

@@ -33,6 +33,7 @@ from isotone.records import Predictor
 
 FLOOR = 0.2**3  # of the learning rate, at the end of the cosine; published
 ALPHAS = np.logspace(-9, 3, 37)  # ridge penalties tried, in units of one standardised feature's variance
+RARE = 0.05  # of the features' typical std: below, a feature is scaled as if it had this much
 NEAR_CONSTANT = 1e-6  # a feature's std below this part of its mean, or of the largest std, is float32 rounding
 
 
@@ -158,7 +159,9 @@ def _basis(
 ) -> _Basis:
     mean, std = h.mean(dim=0), h.std(dim=0, correction=0)
     dead = (std <= NEAR_CONSTANT * mean.abs()) | (std <= NEAR_CONSTANT * std.max())
-    scale = torch.where(dead, 0.0, 1 / std)[:, None]  # (d, 1)
+    # a unit that is all but dead in training may wake on a new row: its std is no measure, so it is not blown up
+    steady = (std.square() + (RARE * std.square().mean().sqrt()).square()).sqrt()
+    scale = torch.where(dead, 0.0, 1 / steady)[:, None]  # (d, 1)
     x = (h - mean) * scale.T
     variance, axes = _principal(x)
     centre = y.mean(dim=0)
