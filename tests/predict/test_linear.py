@@ -15,6 +15,7 @@ from isotone.predict import predictor
 from isotone.predict.l1 import L1
 from isotone.predict.linear import LinearFit, fit_linear
 from isotone.predict.mse import MSE
+from isotone.randomness import generator
 
 Data = tuple[Tensor, ...]
 
