@@ -92,3 +92,66 @@ def test_no_socket_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     isotone.fit((ROWS, Y), out=tmp_path / "run", **FAST)
+
+
+def test_image_arrays_are_taken_as_they_are(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 80, 80), dtype=np.uint8)  # above the default image_size
+    run = isotone.fit((images, images.mean((1, 2))), out=tmp_path / "run", **FAST)
+    assert run.model.shape == (1, 80, 80)
+    assert run.predict(images[:3]).shape == (3,)
+
+
+def test_a_second_run_may_have_another_precision(tmp_path: Path) -> None:
+    isotone.fit((ROWS, Y), out=tmp_path / "a", **FAST)
+    isotone.fit((ROWS, Y), out=tmp_path / "b", precision="bf16", **FAST)
+
+
+def test_an_encoder_of_ones_own_is_asked_for_when_a_run_goes_on(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    run = isotone.fit((ROWS, Y), encoder=nn.Linear(10, 4), out=tmp_path / "run", **FAST)
+    with pytest.raises(ConfigError) as caught:
+        isotone.resume(run.folder, (ROWS, Y))
+    assert str(caught.value) == (
+        f"{run.folder} was made with an encoder of your own: pass a fresh one, resume(run, encoder=module)."
+    )
+
+
+def test_the_first_name_of_rnc_is_rnc(tmp_path: Path) -> None:
+    run = isotone.fit((ROWS, Y), method="supcr", out=tmp_path / "run", **FAST)
+    assert run.settings.name == "rnc"
+    assert run.metrics["rows"][0]["model"] == "rnc, l1 head"
+
+
+def test_groups_on_both_sides_of_a_given_split_are_noted(tmp_path: Path) -> None:
+    import json
+
+    split = np.array(["train", "val", "test"] * 40)
+    run = isotone.fit((ROWS, Y), groups=np.arange(120) // 6, split=split, out=tmp_path / "run", **FAST)
+    noted = json.loads((run.folder / "data.json").read_text())["warnings"]
+    assert noted == ["20 groups are in training and in the test: expect larger errors on new groups"]
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        ((ROWS, Y, Y), {}, "data must be the path of a table or two arrays (X, y), got tuple."),
+        (
+            (ROWS, Y),
+            {"group": "person"},
+            "`group` and `split_column` name columns of a table; for arrays pass groups= and split=.",
+        ),
+        (
+            "labels.csv",
+            {"groups": Y, "target": "age"},
+            "`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.",
+        ),
+    ],
+)
+def test_wrong_calls_are_named(
+    data: object, settings: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").write_text("image,age\na.png,1\n")
+    with pytest.raises(ConfigError) as caught:
+        isotone.fit(data, out=tmp_path / "run", **settings, **FAST)  # type: ignore[arg-type]
+    assert str(caught.value) == message

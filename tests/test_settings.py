@@ -27,6 +27,22 @@ def test_a_config_is_overruled_by_flags(tmp_path: Path) -> None:
     assert (found["passes"], found["lr"]) == (7, 0.4)
 
 
+def test_a_config_of_another_method_serves_too(tmp_path: Path) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text("method: rnc\ntemperature: 3\npasses: 7\n")
+    baseline = parse(parts_of("baseline"), ["--config", str(config)], "isotone fit", {"--method": "x"})
+    assert baseline["passes"] == 7
+    assert "temperature" not in baseline
+
+
+def test_an_unknown_name_in_a_config_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text("pases: 7\n")
+    with pytest.raises(ConfigError) as caught:
+        _parsed("--config", str(config))
+    assert str(caught.value) == f"{config} names 'pases', which is no setting. Did you mean 'passes'?"
+
+
 def test_flat_settings_come_back(tmp_path: Path) -> None:
     made = resolve("baseline", {"target": ["y"], "head": "huber", "augment": ["none"]})
     flat = made.flat()

@@ -5,24 +5,32 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from accelerate.utils import broadcast_object_list
 from jaxtyping import Float
 from torch import nn
 
 from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs, load_arrays
 from isotone.data.load import load_inputs, load_table
+from isotone.data.split import shared_groups
 from isotone.data.table import read_table
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import describe
 from isotone.export.saved import Model, load_model
-from isotone.finish import build, execute
+from isotone.finish import build, engine, execute
 from isotone.folder import claim, existing, provenance, write_config, write_json
 from isotone.records import Dataset
 from isotone.report import write_report
-from isotone.settings import Settings, read_config, resolve
+from isotone.settings import Settings, only_known, parts_of, read_config, resolve
+from isotone.train.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOW_READING = 2000  # images, counted twice (checked, then decoded): fewer are read before a line could be
 
 Data = str | Path | tuple[Any, Any]
 
@@ -53,7 +61,7 @@ class Run:
             DataError: with every problem of the new data.
         """
         if isinstance(data, str | Path):
-            columns = {"target": (), "group": None, "split_column": None}
+            columns = {"target": (), "group": None, "split_column": None, "on_bad": "error"}
             channels = str(self.model.shape[0]) if self.model.kind == "image" else "auto"
             return load_inputs(Path(data), replace(self.settings.data, channels=channels, **columns))
         shape = self.model.shape  # (c, h, w) or (f,), as the encoder sees it
@@ -133,22 +141,24 @@ def fit(
     """
     custom = encoder if isinstance(encoder, nn.Module) else None
     named = {} if custom is not None or encoder == "auto" else {"encoder": encoder}
-    values = (read_config(Path(config)) if config else {}) | named | _listed(settings)
-    kept = str(values.pop("method", "rnc"))
+    saved = read_config(Path(config)) if config else {}
+    name = method or str(saved.get("method", "rnc"))
+    values = only_known(saved, parts_of(name), str(config)) | named | _listed(settings)
     source = Path(data) if isinstance(data, str | Path) else None
-    chosen = _with_image_column(resolve(method or kept, values), source)
-    dataset, warnings, bad = _load(data, chosen, groups, split, quiet)
-    model = build(chosen, dataset, custom)
+    chosen = _with_image_column(resolve(name, values), source)
+    found = _load(data, chosen, groups, split, quiet)
+    if source is None and found.dataset.kind == "image":  # arrays are taken as they are, never cut
+        side = found.dataset.inputs.shape[1]
+        chosen = replace(chosen, data=replace(chosen.data, image_size=side, stored_size=0))
+    model, accelerator = build(chosen, found.dataset, custom), engine(chosen)
     stem = f"{source.stem if source else 'arrays'}-{chosen.name}"
-    folder = claim(out, stem)
-    command = command or f"isotone fit {source or 'ARRAYS'} --config {folder}/config.yaml --out NEW"
-    write_config(folder / "config.yaml", chosen.flat())
-    about = provenance(command, chosen.name, chosen.train.seed, str(source.resolve()) if source else None)
-    write_json(folder / "run.json", about)
-    if bad is not None:
-        bad.to_csv(folder / "bad_rows.csv", index=False)
-    _describe(folder, dataset, warnings, 0 if bad is None else len(bad))
-    execute(folder, chosen, dataset, model, stream=None if quiet else sys.stderr)
+    folders = [claim(out, stem) if accelerator.is_main_process else None]
+    folder = broadcast_object_list(folders)[0]
+    assert isinstance(folder, Path), "the main process has claimed it"
+    if accelerator.is_main_process:
+        _start(folder, chosen, found, source, command, custom is not None)
+    accelerator.wait_for_everyone()
+    execute(folder, chosen, found.dataset, model, accelerator, stream=None if quiet else sys.stderr)
     return load(folder, encoder=custom)
 
 
@@ -180,20 +190,23 @@ def resume(
     settings = _settings(folder)
     if workers is not None:
         settings = replace(settings, train=replace(settings.train, workers=workers))
-    source = json.loads((folder / "run.json").read_text(encoding="utf-8"))["source"]
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    source = about["source"]
+    if about["custom_encoder"] and encoder is None:
+        raise ConfigError(
+            f"{folder} was made with an encoder of your own: pass a fresh one, resume(run, encoder=module)."
+        )
     if source is None and data is None:
         raise ConfigError(
             f"{folder} was made from arrays: go on in Python with isotone.resume({str(folder)!r}, (X, y))."
         )
-    dataset, warnings, bad = _load(source if source is not None else data, settings, groups, split, quiet)
-    if not (folder / "data.json").is_file():  # killed before it was written
-        _describe(folder, dataset, warnings, 0 if bad is None else len(bad))
+    dataset = _load(source if source is not None else data, settings, groups, split, quiet).dataset
     if dataset.fingerprint != json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]:
         raise ConfigError(
             f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
         )
     model = build(settings, dataset, encoder)
-    execute(folder, settings, dataset, model, stream=None if quiet else sys.stderr)
+    execute(folder, settings, dataset, model, engine(settings), stream=None if quiet else sys.stderr)
     return load(folder, encoder=encoder)
 
 
@@ -235,27 +248,57 @@ def _listed(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: [v] if k in lists and isinstance(v, str) else v for k, v in settings.items()}
 
 
-def _load(
-    data: Data | None, settings: Settings, groups: Any, split: Any, quiet: bool
-) -> tuple[Dataset, list[str], Any]:
+@dataclass(frozen=True)
+class _Found:
+    """What was read: the data set, what is to be noted about it, the rows that were left out."""
+
+    dataset: Dataset
+    warnings: list[str]
+    bad: "pd.DataFrame | None" = None
+
+
+def _load(data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -> _Found:
     seed = settings.train.seed
-    if isinstance(data, tuple):
-        x, y = data
+    if isinstance(data, tuple) and len(data) == 2:
+        if settings.data.group or settings.data.split_column:
+            raise ConfigError("`group` and `split_column` name columns of a table; for arrays pass groups= and split=.")
         names = settings.data.target or None
-        made = load_arrays(x, y, groups=groups, split=split, target_names=names, settings=settings.data, seed=seed)
-        return made, [], None
+        made = load_arrays(*data, groups=groups, split=split, target_names=names, settings=settings.data, seed=seed)
+        return _Found(made, _leaks(made))
     if not isinstance(data, str | Path):
-        raise ConfigError(f"data must be the path of a table or arrays (X, y), got {type(data).__name__}.")
+        raise ConfigError(f"data must be the path of a table or two arrays (X, y), got {type(data).__name__}.")
     if groups is not None or split is not None:
         raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
-    dataset, found = load_table(Path(data), settings.data, seed)
+    reading = Progress(1, stream=None if quiet else sys.stderr, name="reading images")
+
+    def progress(done: int, total: int) -> None:
+        reading.total = total
+        if total > SHOW_READING:
+            reading.update(done, f"{done} of {total}")
+
+    dataset, found = load_table(Path(data), settings.data, seed, progress)
     warnings = [str(problem) for problem in found.problems if not problem.fatal]
-    if not quiet:
-        for warning in warnings[:5]:
-            sys.stderr.write(f"note: {warning}\n")
-    bad = auditing.bad_rows(found) if not found.keep.all() else None
-    return dataset, warnings, bad
+    for warning in [] if quiet else warnings[:5]:
+        sys.stderr.write(f"note: {warning}\n")
+    return _Found(dataset, warnings, None if found.keep.all() else auditing.bad_rows(found))
 
 
-def _describe(folder: Path, dataset: Dataset, warnings: list[str], bad: int) -> None:
-    write_json(folder / "data.json", describe(dataset, warnings, bad))
+def _leaks(dataset: Dataset) -> list[str]:
+    shared = 0 if dataset.group is None else shared_groups(dataset.split, dataset.group)
+    return [f"{shared} groups are in training and in the test: expect larger errors on new groups"] if shared else []
+
+
+def _start(
+    folder: Path, settings: Settings, found: _Found, source: Path | None, command: str | None, custom: bool
+) -> None:
+    """Write what the run was started with; `run.json` last, since it makes the folder a run."""
+    write_config(folder / "config.yaml", settings.flat())
+    if found.bad is not None:
+        found.bad.to_csv(folder / "bad_rows.csv", index=False)
+    bad = 0 if found.bad is None else len(found.bad)
+    write_json(folder / "data.json", describe(found.dataset, found.warnings, bad))
+    config = f"{folder}/config.yaml"
+    again = f"isotone.fit((X, y), groups=groups, split=split, config={config!r})"
+    again = command or (again if source is None else f"isotone fit {source} --config {config} --out NEW")
+    about = provenance(again, settings.name, settings.train.seed, str(source.resolve()) if source else None)
+    write_json(folder / "run.json", {**about, "custom_encoder": custom})

@@ -4,7 +4,6 @@ The paper's Figure 1 in small: end-to-end L1 leaves a representation in clumps b
 Source of the images: scikit-learn's digits (Alpaydin and Kaynak 1998, UCI optical recognition of handwritten digits).
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from isotone.api import Run, fit
+from isotone.api import Run, fit, load, resume
 from isotone.randomness import numpy_generator, uniform
 
 LARGEST_ANGLE = 60.0  # degrees, to either side
 SIDE = 32  # pixels; the originals are 8 x 8
 GRID = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # learning rates tried by `--tune`, the same number for every method
 TUNED = {"baseline": 0.2, "rnc": 0.5}  # picked by `isotone demo --tune`: see docs/results.md
-SETTINGS: dict[str, Any] = {"passes": 40, "batch_size": 128, "image_size": SIDE, "augment": ["light", "noise"]}
+SETTINGS: dict[str, Any] = {"passes": 40, "batch_size": 128, "augment": ["light", "noise"]}
 METHODS = ("baseline", "rnc")
 
 
@@ -81,24 +80,9 @@ def train_demo(out: Path, *, seed: int = 0, quiet: bool = False, lr: dict[str, f
     Returns:
         The runs by method.
     """
-    digits = turned_digits(seed)
     rates = lr or TUNED
-    runs = {
-        method: fit(
-            (digits.images, digits.angle),
-            method=method,
-            out=out / method,
-            groups=digits.digit,
-            split=digits.split,
-            quiet=quiet,
-            command=f"isotone demo --seed {seed} --out {out}",
-            seed=seed,
-            lr=rates[method],
-            target=["angle"],
-            **SETTINGS,
-        )
-        for method in METHODS
-    }
+    command = f"isotone demo --seed {seed} --out {out}"
+    runs = {m: _train(out / m, m, seed, rates[m], quiet, command) for m in METHODS}
     runs["rnc"].report(against=runs["baseline"])
     return runs
 
@@ -132,23 +116,31 @@ def errors(metrics: dict[str, Any], split: str) -> dict[str, float]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+def _train(folder: Path, method: str, seed: int, lr: float, quiet: bool, command: str) -> Run:
+    """Train one run, go on with it where it was stopped, or load it where it is done."""
+    d = turned_digits(seed)
+    if (folder / "metrics.json").exists():
+        return load(folder)
+    if (folder / "run.json").exists():
+        return resume(folder, (d.images, d.angle), groups=d.digit, split=d.split, quiet=quiet)
+    return fit(
+        (d.images, d.angle),
+        method=method,
+        out=folder,
+        groups=d.digit,
+        split=d.split,
+        quiet=quiet,
+        command=command,
+        seed=seed,
+        lr=lr,
+        target=["angle"],
+        **SETTINGS,
+    )
+
+
 def _cell(out: Path, seed: int, method: str, lr: float, quiet: bool) -> dict[str, float]:
-    folder = out / f"{method}-lr{lr:g}-seed{seed}"
-    if not (folder / "metrics.json").exists():
-        digits = turned_digits(seed)
-        fit(
-            (digits.images, digits.angle),
-            method=method,
-            out=folder,
-            groups=digits.digit,
-            split=digits.split,
-            quiet=quiet,
-            seed=seed,
-            lr=lr,
-            target=["angle"],
-            **SETTINGS,
-        )
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    command = f"isotone demo --tune --out {out}"
+    metrics = _train(out / f"{method}-lr{lr:g}-seed{seed}", method, seed, lr, quiet, command).metrics
     val, test = errors(metrics, "val"), errors(metrics, "test")
     best = min(val, key=lambda role: val[role])  # the end-to-end head, or the one fitted again: validation says
     return {"val": val[best], "test": test[best], "end_to_end": test["model"], "order": metrics["order"]["spearman"]}

@@ -1,6 +1,7 @@
 """From settings and a data set to a judged run: build, train, fit the head on frozen features, judge, keep, report."""
 
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from isotone.data.views import Views, feature_statistics
@@ -30,11 +32,9 @@ from isotone.settings import Settings
 from isotone.train.forward import forward
 from isotone.train.loop import Job, train
 
-ADAMW_LR = 1e-3
-
 
 def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Model:
-    """Return the untrained model: everything that can be wrong with settings and data is, before a folder is made.
+    """Return the untrained model, so that what is wrong with settings and data shows before a folder is made.
 
     Args:
         settings: of the run.
@@ -45,8 +45,6 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Mod
         ConfigError: the encoder, its weights, the views or the device do not fit.
     """
     net, image = settings.net, dataset.kind == "image"
-    if settings.train.precision == "fp16" and _on_cpu(settings):
-        raise ConfigError("`precision` fp16 needs an accelerator, and there is none. Use --precision bf16 or no.")
     size = _size(settings, dataset) if image else 0
     shape = (dataset.inputs.shape[-1], size, size) if image else (dataset.inputs.shape[1],)
     name = "custom" if custom is not None else _encoder_name(net.encoder, dataset)
@@ -72,7 +70,34 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Mod
     return Model(encoder, head, views, scaling, settings.method.head, name, net.norm, dataset.kind, shape, names)
 
 
-def execute(folder: Path, settings: Settings, dataset: Dataset, model: Model, *, stream: TextIO | None) -> None:
+def engine(settings: Settings) -> Accelerator:
+    """Return the device, precision and processes of a run; joins the other processes where there are any.
+
+    Args:
+        settings: of the run.
+
+    Raises:
+        ConfigError: the precision needs an accelerator and there is none.
+    """
+    precision = settings.train.precision
+    cpu = settings.train.device == "cpu" or not torch.accelerator.is_available()
+    if precision == "fp16" and cpu:
+        raise ConfigError("`precision` fp16 needs an accelerator, and there is none. Use --precision bf16 or no.")
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # else a second run in one process could not have another precision; Accelerate has no public way
+        AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]
+    return Accelerator(cpu=cpu, mixed_precision=precision)
+
+
+def execute(
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    model: Model,
+    accelerator: Accelerator,
+    *,
+    stream: TextIO | None,
+) -> None:
     """Train, or go on with, the run in `folder` until its report is written.
 
     Args:
@@ -80,38 +105,29 @@ def execute(folder: Path, settings: Settings, dataset: Dataset, model: Model, *,
         settings: of the run.
         dataset: decoded and split.
         model: from `build`.
+        accelerator: from `engine`.
         stream: where progress goes; None is silent.
 
     Raises:
         DivergenceError, StoppedError, CheckpointError: see `isotone.train.loop.train`.
     """
     began = time.monotonic()
-    accelerator = _accelerator(settings)
-    lr = settings.train.lr or (ADAMW_LR if settings.train.optimizer == "adamw" else settings.method.default_lr)
-    batch = min(settings.train.batch_size, len(dataset.rows("train")))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("net", settings.train.seed))
         net = settings.method.build(model.encoder, model.head.in_features, dataset.target.shape[1])
-    scale = batch / 256 if settings.train.optimizer == "sgd" else 1.0
-    go_on = f"isotone resume {folder}"
-    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, lr * scale, folder, go_on)
+    from_table = json.loads((folder / "run.json").read_text(encoding="utf-8"))["source"] is not None
+    go_on = f"isotone resume {folder}" if from_table else f"isotone.resume({str(folder)!r}, (X, y)) in Python"
+    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, folder, go_on)
     train(job, accelerator, stream=stream)
     assert isinstance(net, Network), "every method builds a Network"
     if accelerator.is_main_process:
         _judge(folder, settings, dataset, model, net, accelerator.device)
         _done(folder, time.monotonic() - began)
         write_report(folder)
+    accelerator.wait_for_everyone()
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def _accelerator(settings: Settings) -> Accelerator:
-    return Accelerator(cpu=_on_cpu(settings), mixed_precision=settings.train.precision)
-
-
-def _on_cpu(settings: Settings) -> bool:
-    return settings.train.device == "cpu" or not torch.accelerator.is_available()
 
 
 def _size(settings: Settings, dataset: Dataset) -> int:

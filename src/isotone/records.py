@@ -25,12 +25,14 @@ class Tags:
     Args:
         instance: (n,) which source sample this is; two views of one image share it.
         category: (n,) class, any integer.
-        target: (n, k) real targets, float64, so that close labels stay apart.
+        target: (n, k) real targets in the user's units, float64, so that close labels stay apart and ties stay ties.
+        scaled: (n, k) the targets in standard deviations of the training rows, float64.
     """
 
     instance: Int[Tensor, " n"] | None = None
     category: Int[Tensor, " n"] | None = None
     target: Float[Tensor, "n k"] | None = None
+    scaled: Float[Tensor, "n k"] | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Tags":
         """Return the tags with `change` applied to every tensor that is there."""

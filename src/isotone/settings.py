@@ -14,7 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from isotone.check import between, positive
 from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError, nearest
-from isotone.methods import method_class
+from isotone.methods import ALIASES, METHODS, method_class
 from isotone.records import Method
 from isotone.train.settings import TrainSettings
 
@@ -103,7 +103,7 @@ def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) 
         own: the verb's own arguments and their help; a name without hyphens is positional.
     """
     parser = ArgumentParser(prog=prog, exit_on_error=False)
-    parser.add_argument("--config", action="config", help="YAML with any of these settings; later flags win.")
+    parser.add_argument("--config", help="YAML with any settings, such as a recipe or a run's config.yaml; flags win.")
     for name, text in own.items():
         if name.startswith("-"):
             parser.add_argument(name, help=text)
@@ -129,9 +129,13 @@ def parse(parts: Sequence[type[Any]], arguments: Sequence[str], prog: str, own: 
         ConfigError: unknown flags (with the nearest) and wrong types.
     """
     parser = build_parser(parts, prog, own)
+    typed = _plain(arguments, parts)
+    config = flag_value(typed, "--config")
     known = [f.name for part in parts for f in fields(part)] + [name.lstrip("-") for name in own] + ["config", "debug"]
     try:
-        return vars(parser.parse_args(_plain(arguments, parts)))
+        if config is not None:
+            parser.set_defaults(only_known(read_config(Path(config)), parts, config))
+        return vars(parser.parse_args(typed))
     except ArgumentError as error:
         raise ConfigError(_worded(str(error), known, prog)) from error
 
@@ -150,6 +154,7 @@ def resolve(method: str, values: Mapping[str, Any]) -> Settings:
         >>> resolve("rnc", {"passes": 10, "target": ["age"]}).train.passes
         10
     """
+    method = ALIASES.get(method, method)
     parts = parts_of(method)
     known = [f.name for part in parts for f in fields(part)]
     for key in values:
@@ -162,6 +167,45 @@ def resolve(method: str, values: Mapping[str, Any]) -> Settings:
         raise ConfigError(_worded(str(error), known, "isotone fit")) from error
     own, data, train, net, head = (part(**{f.name: found[f.name] for f in fields(part)}) for part in parts)
     return Settings(method, own, data, train, net, head)
+
+
+def flag_value(arguments: Sequence[str], flag: str) -> str | None:
+    """Return a flag's value before it is known which flags there are, or None; the last one counts.
+
+    Args:
+        arguments: as typed.
+        flag: with its hyphens.
+
+    Example:
+        >>> flag_value(["t.csv", "--method", "rnc", "--method=baseline"], "--method")
+        'baseline'
+    """
+    found = None
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == flag or word.startswith(f"{flag}="):
+            found = following if word == flag else word.partition("=")[2]
+    return found
+
+
+def only_known(values: Mapping[str, Any], parts: Sequence[type[Any]], source: str) -> dict[str, Any]:
+    """Return the settings of a file that these parts know; those of other methods and verbs are left out.
+
+    So one recipe serves `check`, `fit --method rnc` and `fit --method baseline`.
+
+    Args:
+        values: of the file.
+        parts: dataclasses of settings.
+        source: the file's name, for the message.
+
+    Raises:
+        ConfigError: for a name that no method and no verb knows, with the nearest.
+    """
+    mine = {f.name for part in parts for f in fields(part)}
+    anyones = {f.name for method in METHODS for part in parts_of(method) for f in fields(part)} | {"method"}
+    for key in values:
+        if key not in anyones:
+            raise ConfigError(f"{source} names {key!r}, which is no setting.{nearest(str(key), anyones)}")
+    return {key: value for key, value in values.items() if key in mine}
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -18,10 +18,10 @@ def test_the_loss_is_the_heads_loss(head: str, value: float) -> None:
     assert net.head is not None
     nn.init.ones_(net.head.weight)
     nn.init.zeros_(net.head.bias)
-    batch = Batch(torch.tensor([[[1.0], [3.0]]]), Tags(target=torch.tensor([[0.0], [5.0]], dtype=torch.float64)))
+    batch = Batch(torch.tensor([[[1.0], [3.0]]]), Tags(scaled=torch.tensor([[0.0], [5.0]], dtype=torch.float64)))
     assert float(method.loss(net, batch).total.detach()) == pytest.approx(value)
 
 
 def test_the_score_is_the_mean_absolute_error() -> None:
     out, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [2.0]], dtype=torch.float64)
-    assert Baseline(head="mse").score(out, Tags(target=y)) == pytest.approx(0.5)
+    assert Baseline(head="mse").score(out, Tags(scaled=y)) == pytest.approx(0.5)

@@ -18,7 +18,7 @@ def test_twenty_steps_lower_the_loss(name: str) -> None:
     net = method.build(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 16)), 16, 1)
     x = torch.randn(32, 8)
     y = x.sum(1, keepdim=True).double() / 8**0.5
-    batch = Batch(x.expand(method.views, *x.shape), Tags(torch.arange(32), target=y))
+    batch = Batch(x.expand(method.views, *x.shape), Tags(torch.arange(32), target=y, scaled=y))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     losses = []
     for _ in range(20):

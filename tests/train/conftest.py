@@ -39,9 +39,7 @@ def job(digits: Dataset) -> Callable[..., Job]:
         run = TrainSettings(**{"passes": 8, "batch_size": 32, **settings})  # type: ignore[arg-type]
         views = Views("image", 8, ("flip", "light"), 0, (0.5,), (0.5,))
         folder.mkdir(exist_ok=True)
-        return Job(
-            chosen, net, digits, views, Scaling.of(digits.target[digits.rows("train")]), run, lr, folder, "go on"
-        )
+        return Job(chosen, net, digits, views, Scaling.of(digits.target[digits.rows("train")]), run, folder, "go on")
 
     return make
 

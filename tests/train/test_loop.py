@@ -119,7 +119,7 @@ def test_a_nan_loss_stops_at_once(tmp_path: Path, job: Callable[..., Job]) -> No
     first, second = str(caught.value).splitlines()
     assert first.startswith("the loss is nan at step 6 of 16, on samples row ")
     assert first.endswith(" and 29 more; the checkpoint of step 4 is finite.")
-    assert second == "Try a lower --lr (it was 0.05), a longer --warmup or --clip 1."
+    assert second == "Try a lower --lr (it was 0.4), a longer --warmup or --clip 1."
 
 
 def test_every_row_is_drawn_once_an_epoch(job: Callable[..., Job], tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def summary(metrics: dict[str, Any]) -> str:
         if row["split"] == "test":
             mae, r2 = row["mae"], row["r2"]["value"]
             name = f"{row['model']} ({row['target']})"
-            interval = f"{mae['low']:.4g} to {mae['high']:.4g}"
+            interval = "-" if mae["low"] is None else f"{mae['low']:.4g} to {mae['high']:.4g}"
             lines.append(
                 f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
             )
@@ -52,13 +52,9 @@ def summary(metrics: dict[str, Any]) -> str:
 
 def _method(words: list[str]) -> str:
     """Return the method's name before all else: its settings decide which flags there are."""
-    from isotone.settings import read_config
+    from isotone.settings import flag_value, read_config
 
-    found = {"--method": "", "--config": ""}
-    for place, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if flag in found:
-            found[flag] = value if equals else (words[place + 1] if place + 1 < len(words) else "")
-    if not found["--method"] and found["--config"]:
-        return str(read_config(Path(found["--config"])).get("method", "rnc"))
-    return found["--method"] or "rnc"
+    named, config = flag_value(words, "--method"), flag_value(words, "--config")
+    if named is None and config is not None:
+        return str(read_config(Path(config)).get("method", "rnc"))
+    return named or "rnc"

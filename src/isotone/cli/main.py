@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"isotone: {_told(error)}")
         return error.exit_code
     except KeyboardInterrupt:
-        _say("isotone: stopped by Ctrl-C")
+        _say("isotone: stopped by Ctrl-C; a run that had started goes on with: isotone resume FOLDER")
         return 1
     except BrokenPipeError:  # `isotone check ... | head`
         sys.stderr.close()
@@ -100,8 +100,8 @@ def _note(
     line: str | None = None,
 ) -> None:
     """Show isotone's own warnings as one line, and keep those of other packages off the screen."""
-    del filename, lineno, file, line
-    if category is UserWarning:
+    del lineno, file, line
+    if category is UserWarning and "isotone" in filename:
         _say(f"note: {message}")
 
 

@@ -70,7 +70,7 @@ def describe(dataset: Dataset, warnings: list[str], bad_rows: int) -> dict[str, 
         }
         for name, y in zip(dataset.target_names, dataset.target.T, strict=True)
     }
-    return {
+    summary = {
         "name": dataset.name,
         "kind": dataset.kind,
         "rows": len(dataset.target),
@@ -84,6 +84,7 @@ def describe(dataset: Dataset, warnings: list[str], bad_rows: int) -> dict[str, 
         "bad_rows": bad_rows,
         "fingerprint": dataset.fingerprint,
     }
+    return _plain(summary)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

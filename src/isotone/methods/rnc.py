@@ -52,23 +52,28 @@ class RnC:
         return Network(encoder)
 
     def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
-        """Return the RnC loss of all views in all processes, and its gap to the floor that ties set."""
+        """Return the RnC loss of all views in all processes."""
         v, b = batch.views.shape[:2]
         h = net(batch.views.flatten(0, 1)).unflatten(0, (v, b))  # (v, b, d)
         h = (
             gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
-        )  # (v * all b, d): same rows in any number of processes
-        tags = batch.tags.map(lambda x: gather(x).repeat(v, *[1] * (x.dim() - 1)))
-        total, gap = self._contrast(h, tags)
-        return LossOutput(total, {"gap": gap})
+        )  # (v * all b, d): the same on any number of processes
+        return LossOutput(self._rnc(h, gather(_ranked(batch.tags)).repeat(v, 1)))
 
     def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
-        """Return the gap to the floor on clean validation rows."""
-        return float(self._contrast(out[:SCORED_ROWS], tags.map(lambda x: x[:SCORED_ROWS]))[1])
+        """Return how far the loss of clean validation rows is above the floor that their ties set."""
+        h, y = out[:SCORED_ROWS], _ranked(tags)[:SCORED_ROWS]
+        return float(self._rnc(h, y) - rnc_floor(y, distance=self.distance))
 
-    def _contrast(self, h: Float[Tensor, "n d"], tags: Tags) -> tuple[Tensor, Tensor]:
-        assert tags.target is not None, "a regression data set always fills `target`"
-        total = unchecked_rnc(
-            h, tags.target, temperature=self.temperature, similarity=self.similarity, distance=self.distance
-        )
-        return total, total.detach() - rnc_floor(tags.target, distance=self.distance)
+    def _rnc(self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
+        return unchecked_rnc(h, y, temperature=self.temperature, similarity=self.similarity, distance=self.distance)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _ranked(tags: Tags) -> Float[Tensor, "n k"]:
+    """Return what is ranked: one target as it is, since scaling would round ties apart; several in standard units."""
+    assert tags.target is not None, "the loop fills both for a regression data set"
+    assert tags.scaled is not None, "the loop fills both for a regression data set"
+    return tags.target if tags.target.shape[1] == 1 else tags.scaled

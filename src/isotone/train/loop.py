@@ -6,6 +6,7 @@ view) or of (seed, step), so a checkpoint holds no generator and a resumed run i
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -33,6 +34,7 @@ from isotone.train.progress import Progress
 from isotone.train.schedule import learning_rate
 from isotone.train.settings import TrainSettings
 
+ADAMW_LR = 1e-3
 CHECKPOINT_SECONDS = 10.0
 SCORES = 25  # validation scores in a run whose weights are not chosen by them
 T = TypeVar("T")
@@ -49,7 +51,6 @@ class Job:
         views: makes views of raw inputs.
         scaling: standardises the targets.
         settings: of the run.
-        lr: nominal learning rate, resolved and scaled to the batch.
         folder: the run folder; holds `checkpoints/` and `log.jsonl`.
         go_on: the command that resumes the run, for messages.
     """
@@ -60,14 +61,24 @@ class Job:
     views: Views
     scaling: Scaling
     settings: TrainSettings
-    lr: float
     folder: Path
     go_on: str
 
     @property
     def epochs(self) -> int:
-        """Epochs that make the wanted number of encoder passes."""
-        return max(1, math.ceil(self.settings.passes / self.method.views))
+        """Epochs that make the wanted number of encoder passes, or just fewer where the views do not divide it."""
+        return max(1, self.settings.passes // self.method.views)
+
+    @property
+    def nominal_lr(self) -> float:
+        """The learning rate that the user named, or the default."""
+        return self.settings.lr or (ADAMW_LR if self.settings.optimizer == "adamw" else self.method.default_lr)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate for this batch size: SGD's is named for batches of 256 and grows with the batch."""
+        batch = min(self.settings.batch_size, len(self.dataset.rows("train")))
+        return self.nominal_lr * (batch / 256 if self.settings.optimizer == "sgd" else 1.0)
 
 
 @dataclass
@@ -113,15 +124,15 @@ class _Loop:
         self.state = _State()
         self.checkpoints = job.folder / "checkpoints"
         self.main = accelerator.is_main_process
+        self.saved = 0, time.monotonic()
         self._restore()
         self.progress = Progress(self.steps, done=self.state.step, stream=stream if self.main else None)
-        self.saved = self.state.step, time.monotonic()
 
     def run(self) -> nn.Module:
         with stop_on_signal() as stop:
             while self.state.step < self.steps:
                 self._epoch(self.state.step // self.per_epoch, stop)
-        if self.saved[0] != self.state.step or self.state.step == 0:
+        if self.saved[0] != self.state.step:
             self._save()
         if self.method.select == "val":
             self.raw.load_state_dict(self.state.best)
@@ -156,7 +167,8 @@ class _Loop:
         device, step = self.accelerator.device, self.state.step
         torch.manual_seed(key("step", self.settings.seed, step, self.accelerator.process_index))  # dropout
         views = self.job.views.random(inputs.to(device), index, epoch, self.method.views)
-        tags = Tags(torch.from_numpy(index).to(device), target=self.job.scaling.standardise(target).to(device))
+        scaled = self.job.scaling.standardise(target).to(device)
+        tags = Tags(torch.from_numpy(index).to(device), target=target.to(device), scaled=scaled)
         lr = learning_rate(self.settings, base=self.job.lr, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -164,7 +176,10 @@ class _Loop:
             out = self.method.loss(self.net, Batch(views, tags))
         loss = float(out.total.detach())
         if not math.isfinite(loss):
-            raise self._diverged(loss, index, views)
+            with torch.no_grad():
+                out = self.raw(views.flatten(0, 1)).reshape(views.shape[0], views.shape[1], -1)
+            bad = (~torch.isfinite(out)).any(2).any(0).cpu().numpy()
+            raise self._diverged(f"the loss is {loss}", index[bad] if bad.any() else index)
         self.accelerator.backward(out.total)
         if self.settings.clip:
             self.accelerator.clip_grad_norm_(self.net.parameters(), self.settings.clip)
@@ -185,6 +200,8 @@ class _Loop:
         by_score = self.method.select == "val"
         if by_score or epoch % max(1, self.job.epochs // SCORES) == 0 or epoch == self.job.epochs - 1:
             score = self._score()
+            if not math.isfinite(score):
+                raise self._diverged(f"the validation score is {score}", self.val)
         if by_score and score is not None and score < self.state.best_score:
             self.state.best_score = score
             self.state.best = {name: x.detach().clone() for name, x in self.raw.state_dict().items()}
@@ -206,19 +223,18 @@ class _Loop:
 
     def _score(self) -> float:
         out = forward(self.raw, self.job.dataset, self.val, self.job.views, device=self.accelerator.device)
-        target = self.job.scaling.standardise(torch.from_numpy(self.job.dataset.target[self.val]))
-        return self.method.score(out, Tags(torch.from_numpy(self.val), target=target))
+        target = torch.from_numpy(self.job.dataset.target[self.val])
+        tags = Tags(torch.from_numpy(self.val), target=target, scaled=self.job.scaling.standardise(target))
+        return self.method.score(out, tags)
 
-    def _diverged(self, loss: float, index: np.ndarray, views: Tensor) -> DivergenceError:
-        with torch.no_grad():
-            out = self.raw(views.flatten(0, 1)).reshape(views.shape[0], views.shape[1], -1)
-        bad = (~torch.isfinite(out)).any(2).any(0).cpu().numpy()
-        which = self.job.dataset.label[index[bad] if bad.any() else index]
-        named = ", ".join(map(str, which[:3])) + (f" and {len(which) - 3} more" if len(which) > 3 else "")
-        kept = f"the checkpoint of step {self.saved[0]} is finite" if self.saved[0] else "nothing was saved before"
+    def _diverged(self, what: str, rows: np.ndarray) -> DivergenceError:
+        labels = self.job.dataset.label[rows]
+        named = ", ".join(map(str, labels[:3])) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+        step = min(self.state.step + 1, self.steps)
         return DivergenceError(
-            f"the loss is {loss} at step {self.state.step + 1} of {self.steps}, on samples {named}; {kept}.\n"
-            f"Try a lower --lr (it was {self.job.lr:g}), a longer --warmup or --clip 1."
+            f"{what} at step {step} of {self.steps}, on samples {named}; "
+            f"the checkpoint of step {self.saved[0]} is finite.\n"
+            f"Try a lower --lr (it was {self.job.nominal_lr:g}), a longer --warmup or --clip 1."
         )
 
     def _anyone(self, flag: bool) -> bool:
@@ -260,6 +276,7 @@ class _Loop:
             if self.main:
                 preflight(self.checkpoints, 3 * sum(p.numel() * p.element_size() for p in self.raw.parameters()))
                 log.unlink(missing_ok=True)
+            self._save()  # the first weights too: a run killed before its next checkpoint resumes from the same ones
             return
         record = found.state
         best_score = record["best_score"]
@@ -275,6 +292,17 @@ class _Loop:
             best=found.tensors["best"],
             sums={name: float(value) for name, value in record["sums"].items()},
         )
+        self.saved = self.state.step, time.monotonic()
         if self.main and log.exists():
-            lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= self.state.step]
-            log.write_text("".join(line + "\n" for line in lines))
+            kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step(line) <= self.state.step]
+            temporary = log.with_name(".tmp-log.jsonl")
+            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            os.replace(temporary, log)
+
+
+def _step(line: str) -> float:
+    """Return the step of a line of the log; one that a kill cut in half counts as never."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf
