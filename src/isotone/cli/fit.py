@@ -1,5 +1,6 @@
 """`isotone fit TABLE ...`: the method's settings are its flags."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def run(words: list[str]) -> int:
     chosen = {name: value for name, value in values.items() if name in names}
     command = shlex.join(["isotone", "fit", *words])
     done = api.fit(values["table"], method=method, out=values["out"], command=command, **chosen)
-    sys.stdout.write(summary(done.metrics) + f"\nreport: {done.folder / 'report.html'}\n")
+    if os.environ.get("RANK", "0") == "0":  # one process of several speaks
+        sys.stdout.write(summary(done.metrics) + f"\nreport: {done.folder / 'report.html'}\n")
     return 0
 
 

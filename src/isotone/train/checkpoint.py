@@ -58,16 +58,17 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint, *, keep: in
     return target
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
+def load_checkpoint(folder: Path, *, clean: bool = True) -> Checkpoint | None:
     """Return the newest checkpoint that is whole, or None; a damaged one is passed over with one warning.
 
     Args:
-        folder: holds the run's checkpoints; leftovers of writes that were killed are removed from it.
+        folder: holds the run's checkpoints.
+        clean: remove the leftovers of writes that were killed; False for a process beside the one that writes.
 
     Raises:
         CheckpointError: where there are checkpoints and every one of them is damaged.
     """
-    for stale in folder.glob(".tmp-*"):
+    for stale in folder.glob(".tmp-*") if clean else ():
         shutil.rmtree(stale, ignore_errors=True)
     found = _steps(folder)
     for path in reversed(found):

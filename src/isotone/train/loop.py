@@ -270,7 +270,7 @@ class _Loop:
         save_checkpoint(self.checkpoints, state.step, Checkpoint(tensors, record))
 
     def _restore(self) -> None:
-        found = load_checkpoint(self.checkpoints)
+        found = load_checkpoint(self.checkpoints, clean=self.main)
         log = self.job.folder / "log.jsonl"
         if found is None:
             if self.main:
