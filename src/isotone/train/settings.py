@@ -26,7 +26,7 @@ class TrainSettings:
         clip: largest norm of the gradient; 0 for no limit.
         precision: no (float32), bf16 or fp16 (mixed); losses are always float32 or wider.
         device: auto takes an accelerator where there is one.
-        workers: processes that read data; 0 reads in the main process. Never changes a result.
+        workers: threads that read data ahead; 0 reads when a batch is asked for. Never changes a result.
         checkpoint_steps: steps between checkpoints; 0 saves at the end of an epoch, at most every ten seconds.
         seed: of everything random.
     """
