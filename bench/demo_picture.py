@@ -1,6 +1,6 @@
 """Draw `docs/demo.png`, the README's picture, from the runs of `isotone demo`: both maps, by angle and by digit.
 
-    python bench/demo_picture.py demo        the folder that the demo wrote
+python bench/demo_picture.py demo        the folder that the demo wrote
 """
 
 import json
@@ -27,7 +27,9 @@ def main(folder: Path) -> None:
         test = kept["split"] == "test"
         xy = TSNE(perplexity=30, init="pca", random_state=0).fit_transform(kept["h"][test])
         error = next(r["mae"]["value"] for r in metrics["rows"] if r["split"] == "test" and r["role"] == "model")
-        axes[0, column].set_title(f"{name}: test MAE {error:.1f}°, order {metrics['order']['spearman']:.2f}", fontsize=11)
+        axes[0, column].set_title(
+            f"{name}: test MAE {error:.1f}°, order {metrics['order']['spearman']:.2f}", fontsize=11
+        )
         colours = (kept["target"][test, 0], np.array([int(g.split()[1]) for g in kept["group"][test]]))
         for row, (colour, palette) in enumerate(zip(colours, ("viridis", "tab10"), strict=True)):
             drawn = axes[row, column].scatter(*xy.T, c=colour, cmap=palette, s=9, linewidths=0)

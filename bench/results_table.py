@@ -1,6 +1,6 @@
 """Print the rows of docs/results.md: test MAE with its 95 % interval, order and seconds of each run folder named.
 
-    python bench/results_table.py runs/hc18-*
+python bench/results_table.py runs/hc18-*
 """
 
 import json
