@@ -1,8 +1,8 @@
 """Two processes (gloo, CPU) with the same global batch end with the weights of one; group norm, 20 steps.
 
 The learning rate is one at which training is stable: at 0.1 this small net is chaotic, and the rounding of 1e-7 that
-two processes add grows to 1e-3 in 20 steps, as it does between any two orders of summation. Noise keeps the two views of
-an image apart: the gradient of a distance is a unit vector, which for all but coincident rows is made of rounding.
+two processes add grows to 1e-3 in 20 steps, as it does between any two orders of summation. Noise keeps the two views
+of an image apart: the gradient of a distance is a unit vector, which for all but coincident rows is made of rounding.
 """
 
 import os
