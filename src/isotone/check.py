@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from isotone.errors import ConfigError, ShapeError, nearest
@@ -56,6 +56,32 @@ def targets(y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str) -> Flo
     wide = y.reshape(b, -1).to(wide_dtype(y.device))
     finite(wide, owner, "targets", "Drop these rows, or fill in the missing targets.")
     return wide.repeat(views, 1)
+
+
+def labels(y: Shaped[Tensor, " b"], rows: int, views: int, owner: str) -> Int[Tensor, " n"]:
+    """Return class labels as (n,) int64, repeated for each view.
+
+    Args:
+        y: (b,) integers or bools; any numbering.
+        rows: rows of the embeddings, b * views.
+        views: blocks of rows that share the labels.
+        owner: name of the loss, for the message.
+
+    Raises:
+        ShapeError: for another shape or length, and for float labels, which equality would tear apart silently.
+    """
+    b = rows // views
+    if y.is_floating_point() or y.is_complex():
+        raise ShapeError(
+            f"{owner} asks whether labels are equal and expects integers, got {y.dtype}. "
+            "Use RnC for real targets; for classes pass labels.long()."
+        )
+    if y.shape != (b,):
+        raise ShapeError(
+            f"{owner} expects labels ({b},), one for each sample, got {tuple(y.shape)}. "
+            "Views of one sample share its label: pass embeddings (b, v, d) with labels (b,)."
+        )
+    return y.long().repeat(views)
 
 
 def finite(x: Tensor, owner: str, what: str, fix: str) -> None:

@@ -1,18 +1,14 @@
-"""RnC for scalar targets and Euclidean distances on a CPU: one matrix product, compiled rows, one product back.
+"""RnC for scalar targets and Euclidean distances on a CPU: blocks of rows, value and gradient in one pass.
 
-With the rows sorted by target, an anchor's candidates leave it in two runs, one to either side; from far to near they
-are met by two pointers that walk inwards, from near to far by two that walk outwards. So a row needs no sort: one walk
-sums the denominators, one the gradient, ties in one step, and nothing of its work leaves the processor's cache. Sums
-are of positive terms; a row whose logits span more than float64 can exponentiate is done in log space.
+A block of rows costs a matrix product for its distances, the compiled walks of `rnc_compiled`, and two products for the
+gradient (one, where a block holds all rows). Only the gradient of the embeddings (n, d) is kept: memory grows as
+n d + CELLS, time as n^2 d.
 
 Needs numba (the extra `fast`). Without it, or with other similarities and targets, `contrast` does the same.
 """
 
-import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,17 +17,28 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from isotone.core.kernels import team
+
 FEWEST_ROWS = 128  # below, importing the compiler costs more than it saves
+CELLS = 2**24  # anchors x candidates in a block
+LARGEST_LOGIT = 60.0  # above, float32 has no five digits left after the point, and exp(-87) is near: float64 instead
+CLOSEST = 4 * 2.220446049250313e-16  # of the targets' range: closer ones may tie by rounding, which groups do not see
 
 
 def usable(z: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> bool:
     """Return whether `rnc_rows` can take these: scalar targets, enough rows, on a CPU, with numba installed."""
-    fits = targets.shape[1] == 1 and len(z) >= FEWEST_ROWS and z.device.type == "cpu"
-    return fits and compiled() is not None
+    if targets.shape[1] != 1 or len(z) < FEWEST_ROWS or z.device.type != "cpu" or not installed():
+        return False
+    y = targets[:, 0].sort().values
+    gaps = y.diff()
+    return not bool(((gaps > 0) & (gaps < CLOSEST * (y[-1] - y[0]).clamp_min(y.abs().amax()))).any())
 
 
 def rnc_rows(z: Float[Tensor, "n d"], targets: Float[Tensor, " n"], temperature: float) -> Float[Tensor, ""]:
     """Return RnC with `s_ij = -||z_i - z_j|| / temperature` and `d_ij = |y_i - y_j|`.
+
+    Distances are of float32 where z is no wider and no logit can pass 60, else of float64; their sums are of float64.
+    The gradient's products are of float32 there: rows closer than 1e-3 of their length lose digits of its direction.
 
     Args:
         z: (n, d) embeddings, any float type.
@@ -39,7 +46,7 @@ def rnc_rows(z: Float[Tensor, "n d"], targets: Float[Tensor, " n"], temperature:
         temperature: above 0.
 
     Returns:
-        A float64 scalar. Sums are of float64; the gradient's last product is of float32 where z is no wider.
+        A float64 scalar.
 
     Source: Zha et al. 2023, arXiv 2210.01189, equations 1-3.
     """
@@ -47,16 +54,9 @@ def rnc_rows(z: Float[Tensor, "n d"], targets: Float[Tensor, " n"], temperature:
 
 
 @cache
-def compiled() -> Callable[..., None] | None:
-    """Return the compiled rows, or None where numba is not installed."""
-    try:
-        import numba
-        from numba.extending import register_jitable
-    except ImportError:
-        return None
-    for part in (_logits, _inwards, _outwards, _add_logs):
-        register_jitable(part)
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(_rows)
+def installed() -> bool:
+    """Return whether numba is installed."""
+    return find_spec("numba") is not None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -65,134 +65,53 @@ def compiled() -> Callable[..., None] | None:
 class _Rows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        kernel = compiled()
-        assert kernel is not None, "`usable` was asked before"
         y, order = targets.sort(stable=True)
-        x = z.detach()[order].to(torch.float64)
+        x = z.detach()[order].to(torch.promote_types(z.dtype, torch.float32))
         x -= x.mean(0)  # far from the origin the Gram matrix cancels; moving all rows changes no distance
-        gram, n = x @ x.T, len(z)
-        narrow = torch.promote_types(z.dtype, torch.float32)
-        value, pull = np.empty(n), torch.empty(n, n, dtype=narrow)
-        rows = (gram.numpy(), y.numpy(), temperature, value, pull.numpy())
-        threads = max(1, min(torch.get_num_threads(), n // 64))
-        cuts = np.linspace(0, n, threads + 1).astype(np.int64).tolist()
-        with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-            others = [pool.submit(kernel, *rows, *cut) for cut in pairwise(cuts[1:])]
-            kernel(*rows, 0, cuts[1])
-            for other in others:
-                other.result()
-        ctx.save_for_backward(pull, x.to(narrow), order)
-        ctx.dtype = z.dtype
-        return torch.tensor(value.sum())
+        lengths = x.square().sum(1)
+        if 2 * float(lengths.amax().sqrt()) > LARGEST_LOGIT * temperature:
+            x = x.double()
+            lengths = x.square().sum(1)
+        value, grad = _all_rows(x, lengths, y, temperature, ctx.needs_input_grad[0])
+        if grad is not None:
+            ctx.save_for_backward(torch.empty_like(grad).index_copy_(0, order, grad).to(z.dtype))
+        return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        pull, x, order = ctx.saved_tensors
-        w = pull + pull.T  # a row is anchor and candidate
-        grad = (w @ x).addcmul_(w.sum(1, keepdim=True), x, value=-1.0).mul_(grads[0])
-        return torch.empty_like(grad).index_copy_(0, order, grad).to(ctx.dtype), None, None
+        (grad,) = ctx.saved_tensors
+        return grad * grads[0].to(grad.dtype), None, None
 
 
-def _rows(
-    gram: np.ndarray, y: np.ndarray, temperature: float, value: np.ndarray, pull: np.ndarray, start: int, stop: int
-) -> None:
-    """Write each anchor's share of the loss, and `dL/ds_ik / (temperature * distance_ik)`. Compiled."""
-    n = len(y)
+def _all_rows(
+    x: Tensor, lengths: Tensor, y: Tensor, temperature: float, want_grad: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Return the loss and its gradient (n, d) for rows sorted by target."""
+    from isotone.core.kernels.rnc_compiled import kernel
+
+    n, d = x.shape
+    values, group, count = torch.unique_consecutive(y, return_inverse=True, return_counts=True)
+    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
     weight = 1.0 / (n * (n - 1))
-    s, z, drawn = np.empty(n), np.empty(n), np.empty(n)
-    inverse, e = np.empty(n), np.empty(n)
-    for i in range(start, stop):
-        total, plain = _logits(gram, i, temperature, s, inverse)
-        if plain:
-            for k in range(n):
-                e[k] = math.exp(s[k])
-        _inwards(e if plain else s, y, i, z, plain)
-        product = 1.0  # one logarithm for many factors
-        for k in range(n):
-            if k == i:
-                continue
-            if plain:
-                if not 1e-100 < z[k] < 1e100:
-                    total += math.log(z[k])
-                else:
-                    product *= z[k]
-                    if not 1e-200 < product < 1e200:
-                        total += math.log(product)
-                        product = 1.0
-                z[k] = 1.0 / z[k]
-            else:
-                total += z[k]
-                z[k] = -z[k]
-        value[i] = weight * (total + math.log(product))
-        _outwards(z, y, i, drawn, plain)
-        for k in range(n):
-            share = e[k] * drawn[k] if plain else math.exp(s[k] + drawn[k])
-            pull[i, k] = weight * (share - 1.0) * inverse[k] / temperature
-        pull[i, i] = 0.0
+    settings, value = np.array([temperature, weight / temperature]), np.empty(n)
+    known = [t.numpy() for t in (x, lengths, values, start, group)]
+    grad = torch.zeros_like(x) if want_grad else None
+    block = max(1, min(n, CELLS // n))
+    for first in range(0, n, block):
+        last = min(n, first + block)
+        gram = x[first:last] @ x.T  # (b, n), becomes dL/ds / (temperature distance)
+        team.run(kernel(x.dtype), settings, gram.numpy(), *known, value, numbers=(n, d, len(values), first, last))
+        if grad is not None:
+            _add_gradient(grad, gram, x, slice(first, last))
+    return torch.tensor(weight * value.sum()), grad
 
 
-def _logits(gram: np.ndarray, i: int, temperature: float, s: np.ndarray, inverse: np.ndarray) -> tuple[float, bool]:
-    """Write the row's logits less their maximum, and 1 / distance (0 for coincident rows); return minus their sum."""
-    n = len(s)
-    noise = 64 * 2.220446049250313e-16
-    nearest, farthest, total = np.inf, 0.0, 0.0
-    for k in range(n):
-        lengths = gram[i, i] + gram[k, k]
-        squared = lengths - 2.0 * gram[i, k]
-        distance = math.sqrt(squared) if squared > noise * lengths or squared != squared else 0.0
-        inverse[k] = 1.0 / distance if distance != 0.0 else 0.0
-        s[k] = distance / temperature
-        if k != i:
-            nearest, farthest = min(nearest, s[k]), max(farthest, s[k])
-            total += s[k]
-    for k in range(n):
-        s[k] = nearest - s[k]
-    s[i] = 0.0
-    return total - (n - 1) * nearest, farthest - nearest < 600.0  # exp(-600) and its inverse are normal numbers
-
-
-def _inwards(terms: np.ndarray, y: np.ndarray, i: int, z: np.ndarray, plain: bool) -> None:
-    """Write the sum (of logs: the log of the sum) over everything at least as far from y[i]; far to near."""
-    left, right = 0, len(y) - 1
-    total = 0.0 if plain else -np.inf
-    while left < i or right > i:
-        far = max(y[i] - y[left], y[right] - y[i])
-        first, last = left, right
-        while left < i and y[i] - y[left] == far:
-            total = total + terms[left] if plain else _add_logs(total, terms[left])
-            left += 1
-        while right > i and y[right] - y[i] == far:
-            total = total + terms[right] if plain else _add_logs(total, terms[right])
-            right -= 1
-        for k in range(first, left):
-            z[k] = total
-        for k in range(right + 1, last + 1):
-            z[k] = total
-    z[i] = 1.0
-
-
-def _outwards(terms: np.ndarray, y: np.ndarray, i: int, drawn: np.ndarray, plain: bool) -> None:
-    """Write the sum (of logs: the log of the sum) over everything at most as far from y[i]; near to far."""
-    n, left, right = len(y), i - 1, i + 1
-    total = 0.0 if plain else -np.inf
-    while left >= 0 or right < n:
-        near = min(y[i] - y[left] if left >= 0 else np.inf, y[right] - y[i] if right < n else np.inf)
-        first, last = left, right
-        while left >= 0 and y[i] - y[left] == near:
-            total = total + terms[left] if plain else _add_logs(total, terms[left])
-            left -= 1
-        while right < n and y[right] - y[i] == near:
-            total = total + terms[right] if plain else _add_logs(total, terms[right])
-            right += 1
-        for k in range(left + 1, first + 1):
-            drawn[k] = total
-        for k in range(last, right):
-            drawn[k] = total
-    drawn[i] = 0.0
-
-
-def _add_logs(a: float, b: float) -> float:
-    """Return log(exp a + exp b)."""
-    high, low = max(a, b), min(a, b)
-    return high + math.log1p(math.exp(low - high))
+def _add_gradient(grad: Tensor, pull: Tensor, x: Tensor, rows: slice) -> None:
+    """Add to grad (n, d) what a block's pull (b, n) does to its anchors and to its candidates."""
+    if len(pull) == len(x):  # each row is both: one product for the two
+        pull = pull + pull.T
+        grad.addmm_(pull, x).addcmul_(pull.sum(1, keepdim=True), x, value=-1.0)
+        return
+    grad[rows] += (pull @ x).addcmul_(pull.sum(1, keepdim=True), x[rows], value=-1.0)
+    grad.addmm_(pull.T, x[rows]).addcmul_(pull.sum(0)[:, None], x, value=-1.0)
