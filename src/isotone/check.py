@@ -33,7 +33,9 @@ def embeddings(z: Float[Tensor, "n d"] | Float[Tensor, "b v d"], owner: str) -> 
     return rows
 
 
-def targets(y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str) -> Float[Tensor, "n k"]:
+def targets(
+    y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str, *, missing: bool = False
+) -> Float[Tensor, "n k"]:
     """Return targets as (n, k) float64, repeated for each view.
 
     Args:
@@ -41,9 +43,10 @@ def targets(y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str) -> Flo
         rows: rows of the embeddings, b * views.
         views: blocks of rows that share the targets.
         owner: name of the loss, for the message.
+        missing: whether NaN is a missing target rather than an error.
 
     Raises:
-        ShapeError: for another shape or length, bool or complex type, NaN or infinity.
+        ShapeError: for another shape or length, bool or complex type, infinity, and NaN unless it may be missing.
     """
     b = rows // views
     if y.dim() not in (1, 2) or y.shape[0] != b:
@@ -54,8 +57,31 @@ def targets(y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str) -> Flo
     if y.is_complex() or y.dtype == torch.bool:
         raise ShapeError(f"{owner} orders samples by real targets, got {y.dtype}. Use SupCon for classes.")
     wide = y.reshape(b, -1).to(wide_dtype(y.device))
-    finite(wide, owner, "targets", "Drop these rows, or fill in the missing targets.")
+    known = wide.nan_to_num(nan=0.0, posinf=float("inf"), neginf=float("-inf")) if missing else wide
+    finite(known, owner, "targets", "Drop these rows, or fill in the missing targets.")
     return wide.repeat(views, 1)
+
+
+def weights(w: Float[Tensor, " b"], rows: int, views: int, owner: str) -> Float[Tensor, " n"]:
+    """Return sample weights as (n,) float64, repeated for each view.
+
+    Args:
+        w: (b,) at least 0, one of them above 0.
+        rows: rows of the embeddings, b * views.
+        views: blocks of rows that share the weights.
+        owner: name of the loss, for the message.
+
+    Raises:
+        ShapeError: for another shape, negative weights, NaN or infinity, and nothing but zeros.
+    """
+    b = rows // views
+    if w.shape != (b,) or bool((w < 0).any()) or not bool((w > 0).any()):
+        raise ShapeError(
+            f"{owner} expects weights ({b},) of at least 0, some above 0, got {tuple(w.shape)} between "
+            f"{float(w.min()):g} and {float(w.max()):g}. Give one for each sample; its views share it."
+        )
+    finite(w, owner, "weights", "Give 0 to a sample that should only be compared with.")
+    return w.to(wide_dtype(w.device)).repeat(views)
 
 
 def labels(y: Shaped[Tensor, " b"], rows: int, views: int, owner: str) -> Int[Tensor, " n"]:
@@ -100,13 +126,13 @@ def wide_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def positive(name: str, value: float) -> None:
+def positive(name: str, value: float | int) -> None:
     """Raise a ConfigError unless the setting `name` is a finite number above 0."""
     if not 0 < value < float("inf"):
         raise ConfigError(f"`{name}` must be a finite number above 0, got {value}.")
 
 
-def between(name: str, value: float, low: float, high: float) -> None:
+def between(name: str, value: float | int, low: float | int, high: float | int) -> None:
     """Raise a ConfigError unless `low <= value <= high`."""
     if not low <= value <= high:
         raise ConfigError(f"`{name}` must be between {low:,.15g} and {high:,.15g}, got {value:g}.")

@@ -55,12 +55,14 @@ class Candidates:
     Args:
         embeddings: (m, d).
         tags: of the m candidates.
-        mask: (n, m), True where the candidate counts for this anchor; an anchor never counts for itself.
+        own: (n,) column of the candidate that is the anchor itself, and so never counts for it; None: there is none.
+        mask: (n, m) True where the candidate counts for the anchor; None: everything but `own` does.
     """
 
     embeddings: Float[Tensor, "m d"]
     tags: Tags
-    mask: Bool[Tensor, "n m"]
+    own: Int[Tensor, " n"] | None = None
+    mask: Bool[Tensor, "n m"] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The batch as candidates: every row but the anchor itself."""
 
+from dataclasses import fields
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,7 +17,31 @@ def batch_candidates(z: Float[Tensor, "n d"], tags: Tags) -> Candidates:
         tags: of the n rows.
 
     Example:
-        >>> batch_candidates(torch.zeros(2, 3), Tags()).mask.tolist()
-        [[False, True], [True, False]]
+        >>> batch_candidates(torch.zeros(2, 3), Tags()).own
+        tensor([0, 1])
     """
-    return Candidates(z, tags, ~torch.eye(z.shape[0], dtype=torch.bool, device=z.device))
+    return Candidates(z, tags, own=torch.arange(len(z), device=z.device))
+
+
+def joined(batch: Candidates, others: Candidates) -> Candidates:
+    """Return the batch's candidates and behind them others, such as a queue's, which are nobody's own.
+
+    Args:
+        batch: m candidates, without a mask.
+        others: further ones, without a mask.
+
+    Example:
+        >>> queue = Candidates(torch.ones(3, 2), Tags())
+        >>> joined(batch_candidates(torch.zeros(2, 2), Tags()), queue).embeddings.shape
+        torch.Size([5, 2])
+    """
+    tags = {f.name: _both(getattr(batch.tags, f.name), getattr(others.tags, f.name)) for f in fields(Tags)}
+    rows = torch.cat([batch.embeddings, others.embeddings.to(batch.embeddings)])
+    return Candidates(rows, Tags(**tags), own=batch.own)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return None if a is None or b is None else torch.cat([a, b.to(a)])

@@ -12,6 +12,10 @@ import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
 
+from isotone.errors import ShapeError
+
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of a float
+
 
 def gather(x: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "m *shape"]:
     """Return the rows of all processes in the order of their ranks; just `x` where there is one process.
@@ -30,6 +34,33 @@ def gather(x: Shaped[Tensor, "n *shape"]) -> Shaped[Tensor, "m *shape"]:
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x
     return _Gather.apply(x)
+
+
+def same_on_all_processes(owner: str, *tensors: Tensor) -> None:
+    """Raise a ShapeError on every process unless all of them call it with the same tensors, bit by bit.
+
+    Sends a checksum, a few integers. Does nothing where there is one process.
+
+    Args:
+        owner: who asks, for the message.
+        tensors: any number and type, as many on each process.
+
+    Raises:
+        ShapeError: where the checksums differ.
+
+    Example:
+        >>> same_on_all_processes("Queue.update", torch.zeros(2, 3))
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return
+    mine = torch.stack([number for x in tensors for number in _checksum(x)])
+    found = torch.cat([mine, ~mine])  # the largest of ~x is ~ the smallest of x
+    dist.all_reduce(found, op=dist.ReduceOp.MAX)
+    if not torch.equal(found[: len(mine)], ~found[len(mine) :]):
+        raise ShapeError(
+            f"{owner} expects the rows of the global batch, the same on every process, got different ones. "
+            "Pass gather(z) and tags.map(gather)."
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -52,3 +83,11 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:  # pyright: ignore[reportExplicitAny]
         return grads[0][ctx.start : ctx.start + ctx.rows] * ctx.ranks
+
+
+def _checksum(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the number of rows and a sum of the bits that knows their places; integers, so exact in any order."""
+    bits = x.contiguous().view(_BITS[x.element_size()]) if x.is_floating_point() else x
+    flat = bits.flatten().long()
+    places = torch.arange(1, flat.numel() + 1, device=x.device)
+    return torch.tensor(x.shape[0], device=x.device), (flat * places).sum()

@@ -2,6 +2,7 @@
 
 from isotone.core.contrast import contrast as contrast
 from isotone.core.contrast import floor as floor
+from isotone.core.nce import noise_contrast as noise_contrast
 from isotone.core.similarity import SIMILARITIES as SIMILARITIES
 from isotone.core.similarity import cosine as cosine
 from isotone.core.similarity import dot as dot

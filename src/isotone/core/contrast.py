@@ -52,7 +52,30 @@ def contrast(
     shapes = {tuple(x.shape) for x in (logits, distance, mask, positive)}
     if len(shapes) != 1 or logits.dim() != 2:
         raise ShapeError(f"contrast expects four tensors of one shape (n, m), got {sorted(shapes)}.")
-    return _Contrast.apply(logits, distance, mask, positive)
+    return weighted_contrast(logits, distance, mask, _weights(positive & mask))
+
+
+def weighted_contrast(
+    logits: Float[Tensor, "n m"],
+    distance: Float[Tensor, "n m"],
+    mask: Bool[Tensor, "n m"],
+    weight: Float[Tensor, "n m"],
+) -> Float[Tensor, ""]:
+    """Return the weighted sum of the terms of `contrast`: what stands behind weighted samples and blocks of rows.
+
+    `sum_ij weight_ij * -log( exp l_ij / sum over kept k with distance_ik >= distance_ij of exp l_ik )`.
+
+    Args:
+        logits: (n, m), `distance`: (n, m), `mask`: (n, m), as in `contrast`.
+        weight: (n, m) >= 0 of each term; 0 where the candidate is no positive, or not kept.
+
+    Example:
+        >>> distance = torch.tensor([[0.0, 1.0, 2.0]])
+        >>> keep = torch.ones(1, 3, dtype=torch.bool)
+        >>> round(weighted_contrast(torch.zeros(1, 3), distance, keep, torch.tensor([[0.0, 2.0, 0.0]])).item(), 4)
+        1.3863
+    """
+    return _Contrast.apply(logits, distance, mask, weight)
 
 
 def floor(
@@ -89,10 +112,10 @@ class _Contrast(torch.autograd.Function):
     """The gradient has a closed form, so it is computed beside the value; only that (n, m) is kept."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, distance: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, distance: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
         ordered, order = distance.masked_fill(~mask, float("inf")).sort(1)  # near to far, masked behind them all
         kept = ordered < float("inf")
-        weight = _weights(kept if positive is mask else positive.gather(1, order) & kept)
+        weight = weight.gather(1, order).to(wide_dtype(logits.device))
         s = logits.gather(1, order).to(wide_dtype(logits.device))
         s -= s.masked_fill(~kept, -torch.inf).amax(1, keepdim=True).nan_to_num(neginf=0.0)
         span = s.masked_fill(~kept, 0.0).amin() if s.numel() else s.new_zeros(())

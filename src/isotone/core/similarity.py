@@ -34,7 +34,7 @@ def cosine(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n
         >>> cosine(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0]])).tolist()
         [[1.0, 0.0]]
     """
-    return dot(_unit(a), _unit(b))
+    return dot(unit(_wide(a)), unit(_wide(b)))
 
 
 def dot(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
@@ -47,6 +47,18 @@ def dot(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"
     return _wide(a) @ _wide(b).T
 
 
+def unit(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return rows of length 1, in float32 or wider; a row of zeros stays, with the gradient of the identity.
+
+    Example:
+        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    length = x.norm(dim=1, keepdim=True)
+    return x / torch.where(length > 0, length, 1.0)
+
+
 SIMILARITIES: dict[str, Similarity] = {"l2": negative_l2, "cosine": cosine, "dot": dot}
 
 
@@ -55,12 +67,6 @@ SIMILARITIES: dict[str, Similarity] = {"l2": negative_l2, "cosine": cosine, "dot
 
 def _wide(x: Tensor) -> Tensor:
     return x.to(wide_dtype(x.device))
-
-
-def _unit(x: Tensor) -> Tensor:
-    x = _wide(x)
-    length = x.norm(dim=1, keepdim=True)
-    return x / torch.where(length > 0, length, 1.0)
 
 
 class _NegativeL2(torch.autograd.Function):

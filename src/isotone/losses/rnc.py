@@ -4,17 +4,26 @@ Source: Zha, Cao, Son, Yang, Katabi, "Rank-N-Contrast: Learning Continuous Repre
 NeurIPS 2023, arXiv 2210.01189 (first circulated as "SupCR").
 """
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.candidates.batch import batch_candidates
-from isotone.core.contrast import contrast, floor
+from isotone.candidates.batch import batch_candidates, joined
+from isotone.core.contrast import floor
 from isotone.core.kernels.rnc_rows import rnc_rows, usable
+from isotone.core.rows import Anchors, contrast_rows
 from isotone.core.similarity import SIMILARITIES
-from isotone.records import Similarity, Tags
-from isotone.relations.label import TargetDistance, target_distance, target_relation
+from isotone.errors import ShapeError
+from isotone.records import Candidates, Similarity, Tags
+from isotone.relations.columns import ColumnDistance
+from isotone.relations.combine import partial
+from isotone.relations.label import target_relation
+from isotone.relations.target import TargetDistance, target_distance
+
+Missing = Literal["error", "mask"]
 
 
 def rnc(
@@ -24,42 +33,74 @@ def rnc(
     temperature: float = 2.0,
     similarity: str | Similarity = "l2",
     distance: str | TargetDistance = "l1",
+    weights: Float[Tensor, " b"] | None = None,
+    positives: int | None = None,
+    missing: Missing = "error",
+    others: Candidates | None = None,
 ) -> Float[Tensor, ""]:
     """Contrast every pair of samples against all pairs that are at least as far apart in their targets.
 
     `L = 1/(n(n-1)) sum_i sum_{j != i} -log( exp s_ij / sum_{k in S_ij} exp s_ik )`, `s = sim / temperature`,
     `S_ij = {k != i : d(y_i, y_k) >= d(y_i, y_j)}`, which holds j itself and every tie of j.
 
-    Costs two matrix products and, unless the targets are scalars and numba is installed, a sort: O(n^2 (d + log n))
-    time and O(n^2) memory. Finite at every scale of the features; computed in float64 inside. Only the order of target
-    distances counts. Coincident rows are fine: their gradient is 0. `loss - rnc_floor` near 0 means ordered.
+    O(n^2 d) time and memory for one block of rows; without numba (extra `fast`) and for other than scalar targets also
+    a sort of each row. Finite at every scale of the features, in float32 or wider. Only the order of target distances
+    counts. The gradient of coincident rows is 0. `loss - rnc_floor` near 0 means ordered.
 
     Args:
         embeddings: (n, d), or (b, v, d) for v views of b samples, n = b * v; float of any width, not normalised.
-        targets: (b,) or (b, k) for (b, v, d), else (n,) or (n, k); integers and floats, no NaN. Compared in float64.
+        targets: (b,) or (b, k) for (b, v, d), else (n,) or (n, k); integers and floats. Compared in float64.
         temperature: above 0; the paper's 2. With `cosine` use about 0.1.
         similarity: `l2` (minus the Euclidean distance, the paper's), `cosine`, `dot`, or a function of (n, d), (m, d).
-        distance: `l1` (the paper's), `l2`, `circular:360`, or a function of targets (n, k), (m, k) to (n, m) >= 0.
+        distance: `l1` (the paper's), `l2`, `circular:360`, `angular`, or a function of targets (n, k), (m, k) to
+            (n, m) >= 0: see `isotone.relations` for weighted, scaled and mixed ones.
+        weights: (b,) >= 0 of the samples: the mean over anchors and the mean over positives are weighted. A sample of
+            weight 0 is only compared with.
+        positives: only the k nearest in target (and what ties with the k-th) are positives, as in the paper's ablation.
+        missing: `error`, or `mask`: a target that is NaN in some of its dimensions is compared in the others (see
+            `isotone.relations.partial`); pairs that share none leave each other out.
+        others: candidates beside the batch, such as a queue's, with their targets; they are compared with, and are
+            positives, but never anchors.
 
     Returns:
-        A scalar in the type of the embeddings (at least float32). With two rows it is 0: nothing to rank.
+        A scalar in the type of the embeddings (at least float32). With two rows it is 0: nothing to rank; where no
+        pair is left, 0, joined to the graph.
 
     Raises:
-        ShapeError: for other shapes or types, fewer than two rows, NaN or infinity, targets of another length.
-        ConfigError: for a temperature not above 0 and unknown names.
+        ShapeError: for other shapes or types, fewer than two rows, infinity, NaN unless `mask`, targets or weights of
+            another length.
+        ConfigError: for a temperature not above 0, positives below 1 and unknown names.
 
     Example:
         >>> line = torch.tensor([[0.0], [1.0], [3.0]])
         >>> round(rnc(line, torch.tensor([0, 1, 3]), temperature=1.0).item(), 6)
         0.125575
 
-    Source: arXiv 2210.01189, equations 1-3.
+    Source: arXiv 2210.01189, equations 1-3; Table 6 for `positives`.
     """
-    check.positive("temperature", temperature)
+    _check_settings(temperature, positives, missing)
     z = check.embeddings(embeddings, "RnC")
     views = embeddings.shape[1] if embeddings.dim() == 3 else 1
-    y = check.targets(targets, z.shape[0], views, "RnC")
-    value = unchecked_rnc(z, y, temperature=temperature, similarity=similarity, distance=distance)
+    y = check.targets(targets, z.shape[0], views, "RnC", missing=missing == "mask")
+    w = None if weights is None else check.weights(weights, z.shape[0], views, "RnC")
+    if others is not None:
+        _check_others(others, z, y)
+    plain = w is None and positives is None and others is None
+    if plain and missing == "error":
+        value = unchecked_rnc(z, y, temperature=temperature, similarity=similarity, distance=distance)
+    else:
+        measure = partial(distance) if missing == "mask" and not _own_function(distance) else distance
+        batch = batch_candidates(z, Tags(target=y))
+        found = contrast_rows(
+            Anchors(z, batch.tags, w),
+            batch if others is None else joined(batch, others),
+            similarity=_similarity(similarity),
+            temperature=temperature,
+            relation=target_relation(measure),
+            positives=positives,
+            weight=w if others is None or w is None else torch.cat([w, w.new_ones(len(others.embeddings))]),
+        )
+        value = found.total
     return value.to(torch.promote_types(z.dtype, torch.float32))
 
 
@@ -84,10 +125,15 @@ def unchecked_rnc(
     """
     if similarity == "l2" and distance in ("l1", "l2") and usable(z, targets):
         return rnc_rows(z, targets[:, 0], temperature)
-    others = batch_candidates(z, Tags(target=targets))
-    logits = _similarity(similarity)(z, others.embeddings) / temperature
-    apart = target_relation(distance)(others.tags, others.tags)
-    return contrast(logits, apart, others.mask, positive=others.mask)
+    batch = batch_candidates(z, Tags(target=targets))
+    found = contrast_rows(
+        Anchors(z, batch.tags),
+        batch,
+        similarity=_similarity(similarity),
+        temperature=temperature,
+        relation=target_relation(distance),
+    )
+    return found.total
 
 
 def rnc_floor(
@@ -115,8 +161,8 @@ def rnc_floor(
     Source: arXiv 2210.01189, section 4, Theorems 1 and 2.
     """
     y = check.targets(targets, targets.shape[0] * views, views, "RnC")
-    others = batch_candidates(y, Tags(target=y))
-    return floor(target_distance(distance)(y, y), others.mask, others.mask)
+    others = ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return floor(target_distance(distance)(y, y), others, others)
 
 
 class RnCLoss(nn.Module):
@@ -126,9 +172,11 @@ class RnCLoss(nn.Module):
         temperature: see `rnc`.
         similarity: see `rnc`.
         distance: see `rnc`.
+        positives: see `rnc`.
+        missing: see `rnc`.
 
     Raises:
-        ConfigError: for a temperature not above 0 and unknown names, when it is made.
+        ConfigError: for a temperature not above 0, positives below 1 and unknown names, when it is made.
 
     Example:
         >>> loss = RnCLoss(temperature=2.0)(torch.randn(8, 2, 16), torch.rand(8))
@@ -141,27 +189,61 @@ class RnCLoss(nn.Module):
         temperature: float = 2.0,
         similarity: str | Similarity = "l2",
         distance: str | TargetDistance = "l1",
+        positives: int | None = None,
+        missing: Missing = "error",
     ) -> None:
         super().__init__()
-        check.positive("temperature", temperature)
+        _check_settings(temperature, positives, missing)
+        _similarity(similarity)
+        target_distance(distance)
         self.temperature = temperature
-        self.similarity = _similarity(similarity)
-        self.distance = target_distance(distance)
+        self.similarity = similarity
+        self.distance = distance
+        self.positives = positives
+        self.missing: Missing = missing
 
     def forward(
-        self, embeddings: Float[Tensor, "n d"] | Float[Tensor, "b v d"], targets: Shaped[Tensor, "b *k"]
+        self,
+        embeddings: Float[Tensor, "n d"] | Float[Tensor, "b v d"],
+        targets: Shaped[Tensor, "b *k"],
+        weights: Float[Tensor, " b"] | None = None,
+        others: Candidates | None = None,
     ) -> Float[Tensor, ""]:
-        """Return the loss of `embeddings` (n, d) or (b, v, d) and `targets` (b,) or (b, k)."""
+        """Return the loss of `embeddings` (n, d) or (b, v, d) and `targets` (b,) or (b, k); the rest as in `rnc`."""
         return rnc(
             embeddings,
             targets,
             temperature=self.temperature,
             similarity=self.similarity,
             distance=self.distance,
+            weights=weights,
+            positives=self.positives,
+            missing=self.missing,
+            others=others,
         )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _check_settings(temperature: float, positives: int | None, missing: str) -> None:
+    check.positive("temperature", temperature)
+    check.choice("missing", missing, ("error", "mask"))
+    if positives is not None:
+        check.between("positives", positives, 1, 1_000_000_000)
+
+
+def _check_others(others: Candidates, z: Tensor, y: Tensor) -> None:
+    target = others.tags.target
+    if others.embeddings.shape[1] != z.shape[1] or target is None or target.shape[1] != y.shape[1]:
+        got = "none" if target is None else tuple(target.shape)
+        raise ShapeError(
+            f"RnC expects other candidates (m, {z.shape[1]}) with targets (m, {y.shape[1]}), got "
+            f"{tuple(others.embeddings.shape)} with {got}. Fill Candidates(embeddings, Tags(target=...))."
+        )
+    if others.own is not None or others.mask is not None:
+        raise ShapeError("RnC's other candidates count for every anchor: leave `own` and `mask` out.")
+    check.finite(others.embeddings, "RnC", "other candidates", "Look at what was put into the queue.")
 
 
 def _similarity(similarity: str | Similarity) -> Similarity:
@@ -169,3 +251,7 @@ def _similarity(similarity: str | Similarity) -> Similarity:
         return similarity
     check.choice("similarity", similarity, SIMILARITIES)
     return SIMILARITIES[similarity]
+
+
+def _own_function(distance: str | TargetDistance) -> bool:
+    return callable(distance) and not isinstance(distance, ColumnDistance)

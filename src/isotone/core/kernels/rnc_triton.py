@@ -24,7 +24,8 @@ from torch.autograd.function import once_differentiable
 
 _ENTRIES = 2**26  # of a block of rows: half a gigabyte in each of its three buffers
 _MOST_ROWS = 4096  # more do not make the products faster
-_CHUNK = 1024  # entries of a row that one program holds at a time
+_CHUNK = 1024  # entries of a row that a program holds at a time
+_TILE = 1024  # entries that it holds: of a short row, more than one
 
 
 def usable(z: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> bool:
@@ -35,8 +36,9 @@ def usable(z: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> bool:
     if targets.shape[1] != 1 or z.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return False
     if z.device.type == "cuda":
-        return torch.version.cuda is not None and torch.cuda.get_device_capability(z.device) >= (8, 0) and _has_triton()
-    kernels = compiled() if z.device.type == "cpu" and _has_triton() else None
+        supported = torch.version.cuda is not None and torch.cuda.get_device_capability(z.device) >= (8, 0)
+        return supported and compiled() is not None
+    kernels = compiled() if z.device.type == "cpu" else None
     return kernels is not None and kernels.interpreted
 
 
@@ -78,19 +80,14 @@ def compiled() -> Kernels | None:
         return None
     here = globals()
     here["tl"] = triton.language
-    for part in (_add, _log_add, _carry_on, _ends, _far_side, _near_side, _pull_side):
+    for part in (_add, _log_add, _carry_on, _find, _at_least, _at_most, _rows, _far_side, _near_side, _pull_side):
         here[part.__name__] = triton.jit(part)
-    jit = triton.jit(do_not_specialize=["first", "steps"])
+    jit = triton.jit(do_not_specialize=["first", "count", "step"])
     kernels = [jit(kernel) for kernel in (_far_to_near, _near_to_far, _pull)]
     return Kernels(*kernels, interpreted=not isinstance(kernels[0], triton.JITFunction))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _has_triton() -> bool:
-    return compiled() is not None
 
 
 class _Blocks(torch.autograd.Function):
@@ -120,20 +117,21 @@ def _value_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     assert kernels is not None, "`usable` was asked before"
     n = len(x)
     rows = max(1, min(n, _MOST_ROWS, _ENTRIES // n))
-    lengths = x.square().sum(1)
-    buffers = x.new_empty(3, rows, n)
+    chunk = min(_CHUNK, 1 << (n - 1).bit_length())
+    tile = {"ROWS": max(1, _TILE // chunk), "CHUNK": chunk}
+    lengths, line = x.square().sum(1), _line(y)
+    buffers, opposite = x.new_empty(3, rows, n), y.new_empty(rows, n, dtype=torch.int32)
     value, drawn = x.new_empty(n), x.new_empty(n)
     grad, total = torch.zeros_like(x), x.new_zeros(n)
-    chunk = min(_CHUNK, 1 << (n - 1).bit_length())
-    settings = {"CHUNK": chunk, "num_warps": max(1, min(4, chunk // 128))}
     for first in range(0, n, rows):
         own = slice(first, min(first + rows, n))
-        count = own.stop - first
-        gram, far, near = buffers[:, :count]
+        place = (n, first, own.stop - first)
+        gram, far, near = buffers[:, : place[2]]
+        grid = (-(-place[2] // tile["ROWS"]),)
         torch.mm(x[own], x.T, out=gram)
-        kernels.far_to_near[(count,)](gram, far, lengths, value, n, first, **settings)
-        kernels.near_to_far[(count,)](far, near, y, value, n, first, n.bit_length(), **settings)
-        kernels.pull[(count,)](gram, near, y, drawn, n, first, n.bit_length(), **settings)
+        kernels.far_to_near[grid](gram, far, lengths, value, *place, **tile)
+        kernels.near_to_far[grid](far, near, opposite, value, *line, *place, **tile)
+        kernels.pull[grid](gram, near, opposite, drawn, *line, *place, **tile)
         grad[own].addmm_(gram, x)  # a row is anchor
         grad.addmm_(gram.T, x[own])  # and candidate
         total[own] += drawn[own]
@@ -141,141 +139,220 @@ def _value_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return value.sum(), grad.addcmul_(total[:, None], x, value=-1.0)
 
 
+def _line(y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+    """Return the sorted targets with infinity behind them, so that a search needs no bounds; where each one's equals
+    begin and end; whether rounding might make other differences equal as well; the first step of a search.
+    """
+    n = len(y)
+    step = 1 << (n.bit_length() - 1)
+    gaps = y.diff()
+    smallest = torch.where(gaps > 0, gaps, torch.inf).amin()
+    crowded = (smallest <= (y[-1] - y[0]) * 2.0**-50).int()
+    begin, end = (torch.searchsorted(y, y, out_int32=True, right=right) for right in (False, True))
+    return torch.cat([y, y.new_full((2 * step,), torch.inf)]), begin, end, crowded, step
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Triton's language from here on: `compiled` fills in `tl` and compiles these. A log sum is a pair (m, r) for
-# m + log r; the empty one is (-1e300, 0), so that no difference is infinity less infinity.
+# m + log r; the empty one is (-1e300, 1), which adds nothing to any other, and no difference is infinity less infinity.
 
 tl: Any = SimpleNamespace(constexpr="constexpr")
 
 
 @no_type_check
-def _far_to_near(gram, far, lengths, value, n, first, CHUNK: tl.constexpr):
-    """Of one anchor: the distances, in place of the Gram row; at k the log sum of -distance from k's far end to k."""
-    i = first + tl.program_id(0)
-    gram += tl.program_id(0).to(tl.int64) * n
-    far += tl.program_id(0).to(tl.int64) * n
-    lane = tl.arange(0, CHUNK)
+def _far_to_near(gram, far, lengths, value, n, first, count, ROWS: tl.constexpr, CHUNK: tl.constexpr):
+    """Of each anchor: the distances, in place of the Gram row; at k the log sum of -distance from k's far end to k."""
+    i, live, base, low, high = _rows(n, first, count, ROWS)
     own = tl.load(lengths + i)
-    total = tl.zeros((CHUNK,), tl.float64)
-    m, r = tl.full((), -1e300, tl.float64), tl.full((), 0.0, tl.float32)
-    for step in range(0, tl.cdiv(i, CHUNK)):
-        k = step * CHUNK + lane
-        m, r, total = _far_side(gram, far, lengths, own, k, k < i, m, r, total, False, CHUNK)
-    m, r = tl.full((), -1e300, tl.float64), tl.full((), 0.0, tl.float32)
+    total = tl.zeros((ROWS, CHUNK), tl.float64)
+    m, r = tl.full((ROWS, 1), -1e300, tl.float64), tl.full((ROWS, 1), 1.0, tl.float32)
+    for step in range(0, tl.cdiv(high, CHUNK)):
+        k = step * CHUNK + tl.arange(0, CHUNK)[None, :]
+        m, r, total = _far_side(gram + base, far + base, lengths, own, k, live & (k < i), m, r, total, False)
+    m, r = tl.full((ROWS, 1), -1e300, tl.float64), tl.full((ROWS, 1), 1.0, tl.float32)
     last = tl.cdiv(n, CHUNK) - 1
-    for step in range(0, last + 1 - (i + 1) // CHUNK):
-        k = (last - step) * CHUNK + lane
-        m, r, total = _far_side(gram, far, lengths, own, k, (k > i) & (k < n), m, r, total, True, CHUNK)
-    tl.store(value + i, tl.sum(total))
+    for step in range(0, last + 1 - (low + 1) // CHUNK):
+        k = (last - step) * CHUNK + tl.arange(0, CHUNK)[None, :]
+        keep = live & (k > i) & (k < n)
+        m, r, total = _far_side(gram + base, far + base, lengths, own, k, keep, m, r, total, True)
+    tl.store(value + i, tl.sum(total, 1, keep_dims=True), mask=live)
 
 
 @no_type_check
-def _far_side(gram, far, lengths, own, k, keep, m, r, total, RIGHT: tl.constexpr, CHUNK: tl.constexpr):
-    """Of one chunk to one side of the anchor; return the log sum up to it and the sum of distances."""
+def _far_side(gram, far, lengths, own, k, keep, m, r, total, RIGHT: tl.constexpr):
+    """Of one chunk to one side of the anchors; return the log sum up to it and the sum of distances."""
     sides = own + tl.load(lengths + k, mask=keep, other=0.0)
     squared = sides - 2.0 * tl.load(gram + k, mask=keep, other=0.0)
     same = squared <= 1.4210854715202004e-14 * sides  # 64 times float64's rounding; NaN goes through
     distance = tl.where(same, 0.0, tl.sqrt(tl.where(same, 1.0, squared)))
     tl.store(gram + k, distance, mask=keep)
-    chunk_m, chunk_r = tl.where(keep, -distance, -1e300), tl.where(keep, 1.0, 0.0)
-    chunk_m, chunk_r, m, r = _carry_on(chunk_m, chunk_r, m, r, RIGHT, CHUNK)
-    tl.store(far + k, chunk_m + tl.log(chunk_r).to(tl.float64), mask=keep)
+    sums, m, r = _carry_on(-distance, keep, m, r, RIGHT)
+    tl.store(far + k, sums, mask=keep)
     return m, r, total + tl.where(keep, distance, 0.0)
 
 
 @no_type_check
-def _near_to_far(far, near, y, value, n, first, steps, CHUNK: tl.constexpr):
-    """Of one anchor: at k the log sum of 1/Z from k's near end to k; adds all log Z to the value."""
-    i = first + tl.program_id(0)
-    far += tl.program_id(0).to(tl.int64) * n
-    near += tl.program_id(0).to(tl.int64) * n
-    lane = tl.arange(0, CHUNK)
-    total = tl.zeros((CHUNK,), tl.float64)
-    m, r = tl.full((), -1e300, tl.float64), tl.full((), 0.0, tl.float32)
-    count = tl.cdiv(i, CHUNK)
-    for step in range(0, count):
-        k = (count - 1 - step) * CHUNK + lane
-        m, r, total = _near_side(far, near, y, i, n, k, k < i, m, r, total, steps, True, CHUNK)
-    m, r = tl.full((), -1e300, tl.float64), tl.full((), 0.0, tl.float32)
-    for step in range((i + 1) // CHUNK, tl.cdiv(n, CHUNK)):
-        k = step * CHUNK + lane
-        m, r, total = _near_side(far, near, y, i, n, k, (k > i) & (k < n), m, r, total, steps, False, CHUNK)
-    tl.store(value + i, tl.load(value + i) + tl.sum(total))
+def _near_to_far(
+    far, near, opposite, value, y, begin, end, crowded, step, n, first, count, ROWS: tl.constexpr, CHUNK: tl.constexpr
+):
+    """Of each anchor: at k the log sum of 1/Z from k's near end to k; adds all log Z to the value.
+
+    Leaves in `opposite` where the search on the other side ended.
+    """
+    i, live, base, low, high = _rows(n, first, count, ROWS)
+    own, tied = tl.load(y + i), tl.load(crowded)
+    total = tl.zeros((ROWS, CHUNK), tl.float64)
+    m, r = tl.full((ROWS, 1), -1e300, tl.float64), tl.full((ROWS, 1), 1.0, tl.float32)
+    chunks = tl.cdiv(high, CHUNK)
+    for turn in range(0, chunks):
+        k = (chunks - 1 - turn) * CHUNK + tl.arange(0, CHUNK)[None, :]
+        keep = live & (k < i)
+        before, after = _at_least(y, begin, end, tied, step, own, i, k, keep, opposite + base, True)
+        m, r, total = _near_side(far + base, near + base, before, after, n, k, keep, m, r, total, True)
+    m, r = tl.full((ROWS, 1), -1e300, tl.float64), tl.full((ROWS, 1), 1.0, tl.float32)
+    for turn in range((low + 1) // CHUNK, tl.cdiv(n, CHUNK)):
+        k = turn * CHUNK + tl.arange(0, CHUNK)[None, :]
+        keep = live & (k > i) & (k < n)
+        before, after = _at_least(y, begin, end, tied, step, own, i, k, keep, opposite + base, False)
+        m, r, total = _near_side(far + base, near + base, before, after, n, k, keep, m, r, total, False)
+    distances = tl.load(value + i, mask=live, other=0.0)
+    tl.store(value + i, distances + tl.sum(total, 1, keep_dims=True), mask=live)
 
 
 @no_type_check
-def _near_side(far, near, y, i, n, k, keep, m, r, total, steps, LEFT: tl.constexpr, CHUNK: tl.constexpr):
-    """Of one chunk to one side of the anchor; return the log sum up to it and the sum of log Z."""
-    before, after = _ends(y, i, n, k, keep, steps, False, CHUNK)
+def _near_side(far, near, before, after, n, k, keep, m, r, total, LEFT: tl.constexpr):
+    """Of one chunk to one side of the anchors; return the log sum up to it and the sum of log Z."""
     left = tl.load(far + before - 1, mask=keep & (before > 0), other=-1e300)
     right = tl.load(far + after, mask=keep & (after < n), other=-1e300)
     log_z = tl.where(keep, _log_add(left, right), 0.0)
-    chunk_m, chunk_r = tl.where(keep, -log_z, -1e300), tl.where(keep, 1.0, 0.0)
-    chunk_m, chunk_r, m, r = _carry_on(chunk_m, chunk_r, m, r, LEFT, CHUNK)
-    tl.store(near + k, chunk_m + tl.log(chunk_r).to(tl.float64), mask=keep)
+    sums, m, r = _carry_on(-log_z, keep, m, r, LEFT)
+    tl.store(near + k, sums, mask=keep)
     return m, r, total + log_z
 
 
 @no_type_check
-def _pull(gram, near, y, drawn, n, first, steps, CHUNK: tl.constexpr):
-    """Of one anchor: `dL/ds_ik / distance_ik` in place of the distances, and its sum."""
-    i = first + tl.program_id(0)
-    gram += tl.program_id(0).to(tl.int64) * n
-    near += tl.program_id(0).to(tl.int64) * n
-    total = tl.zeros((CHUNK,), tl.float64)
-    for step in range(0, tl.cdiv(n, CHUNK)):
-        total = _pull_side(gram, near, y, i, n, step * CHUNK + tl.arange(0, CHUNK), total, steps, CHUNK)
-    tl.store(drawn + i, tl.sum(total))
+def _pull(
+    gram, near, opposite, drawn, y, begin, end, crowded, step, n, first, count, ROWS: tl.constexpr, CHUNK: tl.constexpr
+):
+    """Of each anchor: `dL/ds_ik / distance_ik` in place of the distances, 0 for itself, and the sum of all."""
+    i, live, base, low, high = _rows(n, first, count, ROWS)
+    own, tied = tl.load(y + i), tl.load(crowded)
+    total = tl.zeros((ROWS, CHUNK), tl.float64)
+    for turn in range(0, tl.cdiv(high, CHUNK)):
+        k = turn * CHUNK + tl.arange(0, CHUNK)[None, :]
+        keep = live & (k < i)
+        before, after = _at_most(y, begin, end, tied, step, own, i, n, k, keep, opposite + base, True)
+        total += _pull_side(gram + base, near + base, before, after, i, k, keep)
+    for turn in range((low + 1) // CHUNK, tl.cdiv(n, CHUNK)):
+        k = turn * CHUNK + tl.arange(0, CHUNK)[None, :]
+        keep = live & (k > i) & (k < n)
+        before, after = _at_most(y, begin, end, tied, step, own, i, n, k, keep, opposite + base, False)
+        total += _pull_side(gram + base, near + base, before, after, i, k, keep)
+    tl.store(gram + base + i, tl.zeros((ROWS, 1), tl.float64), mask=live)
+    tl.store(drawn + i, tl.sum(total, 1, keep_dims=True), mask=live)
 
 
 @no_type_check
-def _pull_side(gram, near, y, i, n, k, total, steps, CHUNK: tl.constexpr):
-    """Of one chunk; return the sum up to it."""
-    keep = (k != i) & (k < n)
-    before, after = _ends(y, i, n, k, keep, steps, True, CHUNK)
+def _pull_side(gram, near, before, after, i, k, keep):
+    """Of one chunk to one side of the anchors."""
     left = tl.load(near + before, mask=keep & (before < i), other=-1e300)
     right = tl.load(near + after - 1, mask=keep & (after > i + 1), other=-1e300)
     distance = tl.load(gram + k, mask=keep, other=0.0)
     share = _log_add(left, right) - distance
     share = tl.exp(tl.where(share < -200.0, -200.0, share).to(tl.float32)).to(tl.float64)
-    some = keep & (distance != 0.0)  # coincident rows do not pull
-    pull = tl.where(some, (share - 1.0) / tl.where(some, distance, 1.0), 0.0)
-    tl.store(gram + k, pull, mask=k < n)
-    return total + pull
+    same = distance == 0.0  # coincident rows do not pull
+    pull = tl.where(same, 0.0, (share - 1.0) / tl.where(same, 1.0, distance))
+    tl.store(gram + k, pull, mask=keep)
+    return pull
 
 
 @no_type_check
-def _ends(y, i, n, k, keep, steps, WITHIN: tl.constexpr, CHUNK: tl.constexpr):
-    """Return where the rows at least as far from i as k end before i and begin after it.
+def _rows(n, first, count, ROWS: tl.constexpr):
+    """Return this program's anchors, which are not past the end, where their rows begin, the first and the last."""
+    start = tl.program_id(0) * ROWS
+    row = start + tl.arange(0, ROWS)[:, None]
+    live = row < count
+    row = tl.minimum(row, count - 1)
+    return first + row, live, row.to(tl.int64) * n, first + start, first + tl.minimum(start + ROWS, count) - 1
 
-    WITHIN: where those at most as far begin before i and end after it.
-    """
-    own = tl.load(y + i)
+
+@no_type_check
+def _at_least(y, begin, end, tied, step, own, i, k, keep, opposite, LEFT: tl.constexpr):
+    """Return where the rows at least as far from i as k, to one side of it, end before i and begin after it."""
     reach = tl.abs(own - tl.load(y + k, mask=keep, other=0.0))
-    low, low_after = tl.zeros((CHUNK,), tl.int32), tl.zeros((CHUNK,), tl.int32) + i + 1
-    high, high_after = low + i, tl.zeros((CHUNK,), tl.int32) + n
-    for _ in range(0, steps):
-        middle, middle_after = (low + high) // 2, (low_after + high_after) // 2
-        open_, open_after = low < high, low_after < high_after
-        apart = own - tl.load(y + middle, mask=open_, other=0.0)
-        apart_after = tl.load(y + middle_after, mask=open_after, other=0.0) - own
-        if WITHIN:
-            found, found_after = apart <= reach, apart_after > reach
-        else:
-            found, found_after = apart < reach, apart_after >= reach
-        high, low = tl.where(open_ & found, middle, high), tl.where(found, low, tl.where(open_, middle + 1, low))
-        high_after = tl.where(open_after & found_after, middle_after, high_after)
-        low_after = tl.where(found_after, low_after, tl.where(open_after, middle_after + 1, low_after))
-    return low, low_after
+    if LEFT:
+        before = tl.minimum(tl.load(end + k, mask=keep, other=0), i)
+        after = _find(y, step, own, i + 1, reach, True, False)
+        if tied:
+            before = tl.minimum(_find(y, step, own, i * 0, reach, False, False), i)
+        tl.store(opposite + k, after, mask=keep)
+    else:
+        before = tl.minimum(_find(y, step, own, i * 0, reach, False, False), i)
+        after = tl.maximum(tl.load(begin + k, mask=keep, other=0), i + 1)
+        if tied:
+            after = _find(y, step, own, i + 1, reach, True, False)
+        tl.store(opposite + k, before, mask=keep)
+    return before, after
 
 
 @no_type_check
-def _carry_on(chunk_m, chunk_r, m, r, REVERSE: tl.constexpr, CHUNK: tl.constexpr):
-    """Return a chunk's running log sums, begun with (m, r), and the last of them."""
-    chunk_m, chunk_r = tl.associative_scan((chunk_m, chunk_r), 0, _add, reverse=REVERSE)
-    chunk_m, chunk_r = _add(m, r, chunk_m, chunk_r)
-    last = tl.arange(0, CHUNK) == (0 if REVERSE else CHUNK - 1)
-    return chunk_m, chunk_r, tl.sum(tl.where(last, chunk_m, 0.0)), tl.sum(tl.where(last, chunk_r, 0.0))
+def _at_most(y, begin, end, tied, step, own, i, n, k, keep, opposite, LEFT: tl.constexpr):
+    """Return where the rows at most as far from i as k, to one side of it, begin before i and end after it."""
+    reach = tl.abs(own - tl.load(y + k, mask=keep, other=0.0))
+    found = tl.load(opposite + k, mask=keep, other=0)
+    if LEFT:
+        equal = keep & (tl.load(y + found, mask=keep, other=0.0) - own == reach)
+        before = tl.load(begin + k, mask=keep, other=0)
+        after = tl.load(end + found, mask=equal, other=0)
+        after = tl.where(equal, after, found)
+    else:
+        equal = keep & (found > 0)
+        equal = equal & (own - tl.load(y + found - 1, mask=equal, other=0.0) == reach)
+        before = tl.load(begin + found - 1, mask=equal, other=0)
+        before = tl.where(equal, before, found)
+        after = tl.load(end + k, mask=keep, other=0)
+    if tied:
+        before = tl.minimum(_find(y, step, own, i * 0, reach, False, True), i)
+        after = tl.minimum(_find(y, step, own, i + 1, reach, True, True), n)
+    return before, after
+
+
+@no_type_check
+def _find(y, step, own, start, reach, RIGHT: tl.constexpr, WITHIN: tl.constexpr):
+    """Return the first place from `start` on whose row is not nearer than `reach`; WITHIN: which is farther.
+
+    To the left, where distances fall: the first whose row is nearer; WITHIN: which is not farther.
+    """
+    place = start + tl.zeros_like(reach).to(tl.int32)
+    while step > 0:
+        there = tl.load(y + place + (step - 1))
+        if RIGHT:
+            apart = there - own
+            passed = apart <= reach if WITHIN else apart < reach
+        else:
+            apart = own - there
+            passed = apart > reach if WITHIN else apart >= reach
+        place = tl.where(passed, place + step, place)
+        step = step // 2
+    return place
+
+
+@no_type_check
+def _carry_on(terms, keep, m, r, REVERSE: tl.constexpr):
+    """Return the running log sums of a chunk of terms, begun with (m, r), and the last of them as a pair."""
+    kept = tl.where(keep, terms, -1e300)
+    top = tl.max(kept, 1, keep_dims=True)
+    if tl.max(top - tl.min(tl.where(keep, terms, 1e300), 1, keep_dims=True)) < 32.0:
+        sums = top + tl.zeros_like(kept)
+        counts = tl.where(keep, tl.exp((tl.where(keep, terms, top) - top).to(tl.float32)), 0.0)
+        counts = tl.cumsum(counts, 1, reverse=REVERSE)
+    else:
+        sums, counts = tl.associative_scan((kept, tl.full(kept.shape, 1.0, tl.float32)), 1, _add, reverse=REVERSE)
+    sums, counts = _add(m, r, sums, counts)
+    last = tl.arange(0, kept.shape[1])[None, :] == (0 if REVERSE else kept.shape[1] - 1)
+    m = tl.sum(tl.where(last, sums, 0.0), 1, keep_dims=True)
+    r = tl.sum(tl.where(last, counts, 0.0), 1, keep_dims=True)
+    return sums + tl.log(tl.where(keep, counts, 1.0)).to(tl.float64), m, r
 
 
 @no_type_check
