@@ -1,4 +1,6 @@
-"""Label relations: values by hand, and mistakes."""
+"""Label relations: values by hand, unknown distances, and mistakes."""
+
+import math
 
 import pytest
 import torch
@@ -6,21 +8,12 @@ from torch import Tensor
 
 from isotone.errors import ShapeError
 from isotone.records import Tags
-from isotone.relations import circular, l1, l2, same_category, target_relation
+from isotone.relations import mixed, partial, same_category, target_relation
 
-A, B = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[3.0, 0.0]])
-
-
-def test_l1_and_l2_by_hand() -> None:
-    assert l1(A, B).tolist() == [[3.0], [4.0]]
-    assert l2(A, B).tolist() == [[3.0], [4.0]]
-    assert l1(A, A)[0, 1].item() == 7.0
-    assert l2(A, A)[0, 1].item() == 5.0
-
-
-def test_circular_goes_the_short_way_round() -> None:
-    hours = torch.tensor([[23.0], [1.0], [13.0], [49.0]])
-    assert circular(24.0)(hours, hours)[0].tolist() == [0.0, 2.0, 10.0, 2.0]
+UNSOUND = (
+    "the target distance must be finite and at least 0, got negative numbers, infinity or NaN. NaN, for unknown, may "
+    "come of missing (NaN) targets alone."
+)
 
 
 def test_same_category() -> None:
@@ -32,7 +25,9 @@ def test_same_category() -> None:
     ("function", "message"),
     [
         (lambda a, b: (a - b.T).abs()[:, :1], "the target distance must return (3, 3), got (3, 1)."),
-        (lambda a, b: a - b.T, "the target distance must be at least 0 everywhere, got negative numbers or NaN."),
+        (lambda a, b: a - b.T, UNSOUND),
+        (lambda a, b: (a - b.T).abs() / 0, UNSOUND),  # infinity, and NaN on the diagonal
+        (lambda a, b: (a - b.T).abs().masked_fill(a == b.T, math.inf), UNSOUND),
     ],
 )
 def test_a_users_distance_is_checked(function: object, message: str) -> None:
@@ -40,6 +35,18 @@ def test_a_users_distance_is_checked(function: object, message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         target_relation(function)(tags, tags)  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+def test_nan_is_unknown_where_a_target_is_missing_and_a_mistake_elsewhere() -> None:
+    y = torch.tensor([[1.0, 2.0], [math.nan, 5.0], [math.nan, math.nan], [1.0, math.nan]])
+    tags = Tags(target=y)
+    unknown = target_relation(partial("l1"))(tags, tags).isnan()
+    assert unknown.tolist() == [[i == 2 or j == 2 or {i, j} == {1, 3} for j in range(4)] for i in range(4)]
+    assert target_relation("l1")(tags, tags).isnan().sum() == 15
+    assert target_relation(mixed((1,)))(tags, tags).isnan().sum() == 15
+    with pytest.raises(ShapeError) as caught:
+        target_relation(lambda a, b: torch.full((len(a), len(b)), math.nan))(tags, tags)  # row 0 misses nothing
+    assert str(caught.value) == UNSOUND
 
 
 @pytest.mark.parametrize(("relation", "needs"), [(target_relation(), "target"), (same_category, "category")])

@@ -1,77 +1,11 @@
-"""Relations of labels: equality of categories, and distances of real targets (L1, L2, circular, anyone's)."""
+"""Relations of labels: the distance of real targets, and equality of categories."""
 
-from collections.abc import Callable
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotone.check import choice, positive
 from isotone.errors import ShapeError
 from isotone.records import Relation, Tags
-
-TargetDistance = Callable[[Float[Tensor, "n k"], Float[Tensor, "m k"]], Float[Tensor, "n m"]]
-
-
-def l1(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"]) -> Float[Tensor, "n m"]:
-    """Return the sum of absolute differences over the target's dimensions: RnC's choice.
-
-    Example:
-        >>> l1(torch.tensor([[1.0]]), torch.tensor([[4.0], [-1.0]])).tolist()
-        [[3.0, 2.0]]
-
-    Source: Zha et al. 2023, arXiv 2210.01189, section 3.
-    """
-    return torch.cdist(a, b, p=1.0)
-
-
-def l2(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"]) -> Float[Tensor, "n m"]:
-    """Return the Euclidean distance over the target's dimensions, without the cancelling Gram trick.
-
-    Example:
-        >>> l2(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])).item()
-        5.0
-    """
-    return torch.cdist(a, b, p=2.0, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def circular(period: float) -> TargetDistance:
-    """Return the distance on a circle: 350 and 10 degrees are 20 apart when the period is 360.
-
-    `d(a, b) = sum_k min(r_k, period - r_k)` with `r_k = |a_k - b_k| mod period`.
-
-    Args:
-        period: length of the circle in the target's unit, such as 360 (degrees), 24 (hours).
-
-    Raises:
-        ConfigError: unless the period is a finite number above 0.
-
-    Example:
-        >>> circular(360.0)(torch.tensor([[350.0]]), torch.tensor([[10.0]])).item()
-        20.0
-    """
-    positive("period", period)
-
-    def distance(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"]) -> Float[Tensor, "n m"]:
-        r = (a[:, None] - b[None, :]).abs() % period  # (n, m, k)
-        return torch.minimum(r, period - r).sum(-1)
-
-    return distance
-
-
-def target_distance(distance: str | TargetDistance) -> TargetDistance:
-    """Return the target distance of a name (`l1`, `l2`, `circular:360`), or the user's function as it is.
-
-    Raises:
-        ConfigError: for an unknown name or a period that is no number above 0.
-    """
-    if callable(distance):
-        return distance
-    name, _, period = distance.partition(":")
-    choice("distance", name, ("l1", "l2", "circular"))
-    if name == "circular":
-        return circular(_number(period))
-    return l1 if name == "l1" else l2
+from isotone.relations.target import TargetDistance, target_distance
 
 
 def target_relation(distance: str | TargetDistance = "l1") -> Relation:
@@ -81,10 +15,15 @@ def target_relation(distance: str | TargetDistance = "l1") -> Relation:
         distance: name or function, see `target_distance`; a function maps (n, k) and (m, k) to (n, m) >= 0.
 
     Returns:
-        A function of two tags with `target`; it raises ShapeError where they have none, or where the user's
-        function returns another shape, a negative number or NaN.
+        A function of two tags with `target`; NaN means unknown and comes only of a missing (NaN) target. It raises
+        ShapeError where the tags have no target, or where the user's function returns another shape, a negative number,
+        infinity, or NaN for two rows that miss nothing.
+
+    Raises:
+        ConfigError: for an unknown name.
 
     Example:
+        >>> import torch
         >>> tags = Tags(target=torch.tensor([[20.0], [23.0]]))
         >>> target_relation("l1")(tags, tags)[0].tolist()
         [0.0, 3.0]
@@ -96,7 +35,7 @@ def target_relation(distance: str | TargetDistance = "l1") -> Relation:
             raise ShapeError("a target distance needs the tag `target`, got tags without it. Fill Tags(target=...).")
         d = measure(anchor.target, other.target)
         if callable(distance):
-            _check(d, anchor.target.shape[0], other.target.shape[0])
+            _check(d, anchor.target, other.target)
         return d
 
     return relation
@@ -109,10 +48,14 @@ def same_category(anchor: Tags, other: Tags) -> Float[Tensor, "n m"]:
         anchor: tags with `category` (n,).
         other: tags with `category` (m,).
 
+    Returns:
+        (n, m) float32.
+
     Raises:
         ShapeError: where the tags hold no category.
 
     Example:
+        >>> import torch
         >>> tags = Tags(category=torch.tensor([0, 1, 0]))
         >>> same_category(tags, tags)[0].tolist()
         [0.0, 1.0, 0.0]
@@ -129,15 +72,14 @@ def same_category(anchor: Tags, other: Tags) -> Float[Tensor, "n m"]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # `positive` words the error
-
-
-def _check(d: Tensor, n: int, m: int) -> None:
+def _check(d: Tensor, a: Tensor, b: Tensor) -> None:
+    n, m = len(a), len(b)
     if d.shape != (n, m):
         raise ShapeError(f"the target distance must return ({n}, {m}), got {tuple(d.shape)}.")
-    if bool((d < 0).any() | d.isnan().any()):
-        raise ShapeError("the target distance must be at least 0 everywhere, got negative numbers or NaN.")
+    incomplete = a.isnan().any(1)[:, None] | b.isnan().any(1)[None, :]
+    sound = ((d >= 0) & d.isfinite()) | (d.isnan() & incomplete)
+    if not bool(sound.all()):
+        raise ShapeError(
+            "the target distance must be finite and at least 0, got negative numbers, infinity or NaN. NaN, for "
+            "unknown, may come of missing (NaN) targets alone."
+        )
