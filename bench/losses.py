@@ -1,178 +1,177 @@
-"""RnC against its published N^3 form: time, peak memory and error of one forward and backward pass on the CPU.
+"""The losses of isotone against those of others: time, peak memory and error of one forward and backward pass.
 
-The published form is written here from the formula (arXiv 2210.01189, equations 1-3) as its loop over positives: one
-N x N mask for each positive, autograd through all of them. `lean` is the same loop with the distances by `torch.cdist`
-instead of an N x N x D difference, to show what the loop alone costs. Variants take turns within one run; a time is the
-median of the repeats; a peak is measured in a process of its own. The bars hold at N = D = 512 against the published
-form; the process exits with 1 if one is missed.
+Variants (`bench/variants.py`) take turns within one run, so that a busy moment meets all of them; a time is the median
+of the repeats, and stands beside that of three N x N x D matrix products of the same turns. A peak is measured in a
+process of its own. A variant whose step takes too long (on a CPU 20 s) or needs too much memory (12 GiB) is left out at
+more rows, and its row says so.
+The bars (`bench/bars.py`) are printed; the process exits with 1 if one is missed.
 
-    python bench/losses.py        prints the table and writes bench/losses.csv
+    python bench/losses.py                     every size on the CPU; writes its rows to bench/losses.csv
+    python bench/losses.py --device cuda       the same on a GPU, with more rows; the CPU's rows stay
+    python bench/losses.py --sizes 256 512     prints, and writes only where --out says
 """
 
+import argparse
 import csv
 import os
 import platform
-import resource
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import date
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
 import torch
-from torch import Tensor
+from bars import RNC, Row, bars
+from measure import TooMuchError, clock, errors, inputs, peak, step
+from variants import VARIANTS, embeddings, products
 
-from isotone.losses import rnc
-from isotone.randomness import generator
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-TEMPERATURE = 2.0
-SIZES = ((128, 512), (256, 512), (512, 512), (2048, 512))  # (N, D)
-LARGEST_LOOP = 512  # the loop's masks take 4 N^3 bytes and as much again for the products: 69 GB at 2048
-JUDGED = (512, 512)
-FASTER, LESS_MEMORY, ERROR = 100.0, 10.0, 1e-5
-FIELDS = "date torch threads machine n d variant ms peak_mb value_error gradient_error times_faster times_less_memory"
-
-
-def published(embeddings: Tensor, targets: Tensor, lean: bool = False) -> Tensor:
-    """Return RnC by the loop over positives: `mean_ij LSE_{k: d_ik >= d_ij} s_ik - s_ij`, one N x N mask for each j."""
-    n = len(embeddings)
-    far = (targets[:, None] - targets[None, :]).abs()  # (n, n)
-    if lean:
-        logits = -torch.cdist(embeddings, embeddings) / TEMPERATURE
-    else:
-        logits = -(embeddings[:, None] - embeddings[None, :]).norm(dim=-1) / TEMPERATURE
-    logits = logits - logits.max(dim=1, keepdim=True).values.detach()
-    others = ~torch.eye(n, dtype=torch.bool)
-    far, logits = far[others].view(n, n - 1), logits[others].view(n, n - 1)
-    exponential = logits.exp()
-    total = logits.new_zeros(())
-    for j in range(n - 1):
-        mask = (far >= far[:, j : j + 1]).to(logits.dtype)  # (n, n - 1)
-        total = total - (logits[:, j] - (mask * exponential).sum(dim=1).log()).sum()
-    return total / (n * (n - 1))
+OUT = Path(__file__).parent / "losses.csv"
+Cell = tuple[str, str]  # loss and variant
+PRODUCTS: Cell = ("three products", "plain torch")
+SIZES = {"cpu": [2**k for k in range(8, 15)], "cuda": [2**k for k in range(8, 18)]}
+WIDTH = 512
+NARROW = (16384, 256)  # (N, D) of the bar for memory
+LONGEST_STEP_S = {"cpu": 20.0, "cuda": 3.0}
+BUDGET_S = {"cpu": 6.0, "cuda": 1.0}  # of a variant at one size; on a GPU all sizes fit in ten minutes
+FEWEST, MOST = 3, 40  # repeats
+EXACT_UP_TO = 512  # rows; autograd through the loop over positives in float64 keeps 16 N^3 bytes
+SHOWN = {"n": 6, "d": 4, "loss": 14, "variant": 23, "ms": 9, "times_products": 14, "repeats": 7, "peak_mb": 9}
+SHOWN |= {"value_error": 11, "gradient_error": 14, "note": 0}
+FIELDS = ["date", "torch", "threads", "machine", "device", "dtype", "version", *SHOWN]
 
 
-VARIANTS: dict[str, Loss] = {
-    "isotone": lambda z, y: rnc(z, y, temperature=TEMPERATURE),
-    "published": published,
-    "lean": lambda z, y: published(z, y, lean=True),
-}
+class Bench:
+    """The measurements on one device in one type; `given_up` says why a variant is no longer run."""
+
+    def __init__(self, cells: list[Cell], device: str, dtype: torch.dtype) -> None:
+        self.cells, self.device, self.dtype = cells, device, dtype
+        self.given_up: dict[Cell, str] = {}
+
+    def size(self, n: int) -> list[Row]:
+        """Return a row for each variant, and one for the products, at n rows."""
+        peaks = {cell: self._peak(cell, n, WIDTH) for cell in self.cells if cell not in self.given_up}
+        times = self._turns(n, {cell: found[1] for cell, found in peaks.items() if found})
+        per_turn = statistics.median(times[PRODUCTS])
+        rows = []
+        for cell in [PRODUCTS, *self.cells]:
+            found: dict[str, object] = {"n": n, "d": WIDTH, "note": self.given_up.get(cell, "")}
+            if cell in times:
+                median = statistics.median(times[cell])
+                found |= {"ms": median * 1e3, "times_products": median / per_turn, "repeats": len(times[cell])}
+                if median > (longest := LONGEST_STEP_S[self.device]):
+                    self.given_up[cell] = f"left out: over {longest:.0f} s a step at N = {n}"
+            if cell in times and cell != PRODUCTS:
+                found["peak_mb"] = peaks[cell][0]
+                if n <= EXACT_UP_TO:
+                    pair = errors(*cell, n, WIDTH, self.device, self.dtype)
+                    found |= dict(zip(("value_error", "gradient_error"), pair, strict=True))
+            rows.append(self._row(cell, found))
+        return rows
+
+    def memory(self, cell: Cell, n: int, d: int) -> Row:
+        """Return a row with the peak alone."""
+        peak_mb, _ = peak(*cell, n, d, self.device, self.dtype)
+        return self._row(cell, {"n": n, "d": d, "peak_mb": peak_mb, "note": "memory alone"})
+
+    def _peak(self, cell: Cell, n: int, d: int) -> tuple[float, float] | None:
+        """Return MiB and seconds of a step, or None where it takes too much of either."""
+        try:
+            return peak(*cell, n, d, self.device, self.dtype)
+        except TooMuchError as error:
+            self.given_up[cell] = f"left out: {error} at N = {n}"
+            return None
+
+    def _turns(self, n: int, seconds: dict[Cell, float]) -> dict[Cell, list[float]]:
+        """Return the times of every variant; `seconds` says roughly what a step takes."""
+        given = {cell: (VARIANTS[cell], *inputs(cell[0], n, WIDTH, self.device, self.dtype)) for cell in seconds}
+        z = embeddings(n, WIDTH).to(self.device, self.dtype)
+        times: dict[Cell, list[float]] = {cell: [] for cell in [PRODUCTS, *seconds]}
+        most = {cell: min(MOST, max(FEWEST, int(BUDGET_S[self.device] / s))) for cell, s in seconds.items()}
+        for turn in range(-1, max(most.values(), default=FEWEST)):  # turn -1 loads what a first call loads
+            times[PRODUCTS].append(clock(products, z))
+            for cell, (loss, *data) in given.items():
+                if turn < most[cell] and (turn >= 0 or seconds[cell] < 1.0):
+                    times[cell].append(step(loss, *data)[2])
+            if turn == -1:
+                times = {cell: [] for cell in times}
+        return times
+
+    def _row(self, cell: Cell, found: dict[str, object]) -> Row:
+        """Return the row as text, and print it."""
+        gpu = self.device != "cpu"
+        name = torch.cuda.get_device_name(self.device) if gpu else f"{platform.machine()}, {os.cpu_count()} cores"
+        about = {"date": date.today().isoformat(), "torch": torch.__version__, "threads": torch.get_num_threads()}
+        about |= {"machine": name, "device": self.device, "dtype": str(self.dtype).removeprefix("torch.")}
+        about |= {"version": _version(cell[1]), "loss": cell[0], "variant": cell[1], **found}
+        row = {key: f"{x:.4g}" if isinstance(x := about.get(key, ""), float) else str(x) for key in FIELDS}
+        print(" ".join(f"{row[key]:>{width}}" for key, width in SHOWN.items()), flush=True)
+        return row
 
 
-def inputs(n: int, d: int) -> tuple[Tensor, Tensor]:
-    """Return embeddings (n, d) float32 and integer ages (n,), so that ties are frequent."""
-    draw = generator("bench", "losses", n, d)
-    return torch.randn(n, d, generator=draw), torch.randint(16, 80, (n,), generator=draw)
+def write(path: Path, rows: list[Row]) -> None:
+    """Write the rows; those of other devices or types that the file holds stay."""
+    kept: list[Row] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames == FIELDS:  # else of an older form, which nothing reads
+                kept = [row for row in reader if _place(row) not in {_place(new) for new in rows}]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *rows])
 
 
-def step(loss: Loss, embeddings: Tensor, targets: Tensor) -> tuple[float, Tensor, float]:
-    """Return value, gradient and seconds of one forward and backward pass."""
-    z = embeddings.clone().requires_grad_()
-    start = time.perf_counter()
-    value = loss(z, targets)
-    (gradient,) = torch.autograd.grad(value, z)
-    return value.item(), gradient, time.perf_counter() - start
-
-
-def seconds(names: list[str], n: int, d: int) -> dict[str, float]:
-    """Return the median time of each variant; the variants take turns."""
-    z, y = inputs(n, d)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for name in names:
-        step(VARIANTS[name], *inputs(64, d))  # loads what the first call loads
-    step(VARIANTS["isotone"], z, y)
-    for _ in range(3):
-        for name in names:
-            for _ in range(7 if name == "isotone" else 1):  # a short one needs more repeats
-                times[name].append(step(VARIANTS[name], z, y)[2])
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def peak_mb(name: str, n: int, d: int) -> float:
-    """Return how far a step lifts the peak of a fresh process over what it held before, in MiB.
-
-    Call it while this process is small: Linux counts the parent's size at the fork into the child's peak.
-    """
-    command = [sys.executable, __file__, "--peak", name, str(n), str(d)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def errors(name: str, n: int, d: int) -> tuple[float, float]:
-    """Return the relative errors of value and gradient (norm, and largest entry) against the lean loop in float64."""
-    z, y = inputs(n, d)
-    value, gradient, _ = step(VARIANTS[name], z, y)
-    exact, slope, _ = step(VARIANTS["lean"], z.double(), y)
-    off = gradient.double() - slope
-    by_norm, by_entry = off.norm() / slope.norm(), off.abs().max() / slope.abs().max()
-    return abs(value - exact) / abs(exact), max(by_norm.item(), by_entry.item())
+def main() -> int:
+    """Measure, print and write; return 1 if a bar is missed."""
+    given = _arguments()
+    cells = [c for c in VARIANTS if _wanted(c[0], given.losses) and _wanted(c[1], given.variants)]
+    bench = Bench(cells, given.device, getattr(torch, given.dtype))
+    sizes = given.sizes or SIZES[given.device]
+    print(" ".join(f"{name:>{width}}" for name, width in SHOWN.items()))
+    out = given.out or (None if given.sizes or given.losses or given.variants else OUT)
+    rows: list[Row] = []
+    if given.device == "cpu" and NARROW[0] in sizes:
+        rows += [bench.memory((loss, "isotone"), *NARROW) for loss in RNC if (loss, "isotone") in cells]
+    for n in sizes:
+        rows += bench.size(n)
+        if out:
+            write(out, rows)  # after each size: a run that is cut short has its rows
+    found = bars(rows)
+    print(*found, sep="\n")
+    return 0 if all(bar.holds for bar in found) else 1
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _print_peak(name: str, n: int, d: int) -> None:
-    small = inputs(16, d)
-    step(VARIANTS[name], *small)  # loads what the first call loads
-    z, y = inputs(n, d)
-    before = psutil.Process().memory_info().rss
-    step(VARIANTS[name], z, y)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print((peak - before) / 2**20)  # never below the truth: an earlier peak counts too
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=SIZES)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--sizes", type=int, nargs="+", help="N, multiples of 8; default: all")
+    parser.add_argument("--losses", nargs="+", choices=sorted({loss for loss, _ in VARIANTS}), help="default: all")
+    parser.add_argument("--variants", nargs="+", choices=sorted({name for _, name in VARIANTS}), help="default: all")
+    parser.add_argument("--out", type=Path, help="default: bench/losses.csv where all is measured, else nowhere")
+    return parser.parse_args()
 
 
-def _names(n: int) -> list[str]:
-    return list(VARIANTS) if n <= LARGEST_LOOP else ["isotone"]
+def _wanted(name: str, names: Iterable[str] | None) -> bool:
+    return not names or name in names
 
 
-def _rows(n: int, d: int, peaks: dict[str, float]) -> list[dict[str, object]]:
-    names = _names(n)
-    times = seconds(names, n, d)
-    rows: list[dict[str, object]] = []
-    for name in names:
-        value, gradient = errors(name, n, d) if n <= LARGEST_LOOP else (float("nan"), float("nan"))
-        row: dict[str, object] = {"date": date.today().isoformat(), "torch": torch.__version__}
-        row |= {"threads": torch.get_num_threads(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-        row |= {"n": n, "d": d, "variant": name, "ms": times[name] * 1e3, "peak_mb": peaks[name]}
-        row |= {"value_error": value, "gradient_error": gradient}
-        row |= {"times_faster": times[name] / times["isotone"], "times_less_memory": peaks[name] / peaks["isotone"]}
-        rows.append({key: f"{x:.4g}" if isinstance(x, float) else x for key, x in row.items()})
-        print(" ".join(f"{rows[-1][key]!s:>{max(len(key), 9)}}" for key in FIELDS.split()[4:]), flush=True)
-    return rows
+def _version(variant: str) -> str:
+    try:
+        return version(variant)
+    except PackageNotFoundError:  # no package, or isotone from its source
+        return ""
 
 
-def _missed(rows: list[dict[str, object]]) -> list[str]:
-    """Name the bars that the judged size misses."""
-    judged = {row["variant"]: row for row in rows if (row["n"], row["d"]) == JUDGED}
-    ours, theirs = judged["isotone"], judged["published"]
-    number = {
-        f"at least {FASTER:g} times faster": float(str(theirs["times_faster"])) >= FASTER,
-        f"at least {LESS_MEMORY:g} times less memory": float(str(theirs["times_less_memory"])) >= LESS_MEMORY,
-        f"value within {ERROR:g}": float(str(ours["value_error"])) <= ERROR,
-        f"gradient within {ERROR:g}": float(str(ours["gradient_error"])) <= ERROR,
-    }
-    return [bar for bar, held in number.items() if not held]
-
-
-def main() -> int:
-    """Measure every size, print and write the rows, return 1 if a bar is missed."""
-    print(" ".join(f"{key:>{max(len(key), 9)}}" for key in FIELDS.split()[4:]))
-    peaks = {size: {name: peak_mb(name, *size) for name in _names(size[0])} for size in SIZES}
-    rows = [row for size in SIZES for row in _rows(*size, peaks[size])]
-    with (Path(__file__).parent / "losses.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS.split(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    missed = _missed(rows)
-    print(f"N = {JUDGED[0]}, D = {JUDGED[1]}: {'missed: ' + ', '.join(missed) if missed else 'every bar holds'}")
-    return 1 if missed else 0
+def _place(row: Row) -> tuple[str, str]:
+    return row["device"], row["dtype"]
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--peak"]:
-        _print_peak(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    else:
-        sys.exit(main())
+    sys.exit(main())

@@ -1,10 +1,12 @@
-"""Split one resolution into three locks, and tell which of them this machine needs.
+"""Split one resolution into four locks, and tell which of them this machine needs.
 
 `pip` must be told different things about different packages:
 
 - `torch.lock`: torch and torchvision as the registry has them, without their dependencies. On Linux that torch needs
   several GB of CUDA packages.
 - `cuda.lock`: those CUDA packages, installed only where the torch that is installed asks for them.
+- `bench.lock`: what only the group `bench` asks for: the libraries that `make bench` measures against, installed by it
+  alone. `excludes.txt` names what they ask for and do not need for that.
 - `dev.lock`: everything else, run time and development.
 
 `torch-cpu.lock` is written by hand: the hash of a CPU-only wheel of the same torch, which a machine may have on disk or
@@ -23,20 +25,25 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 TORCH = ("torch", "torchvision")
-CUDA = ("nvidia-", "cuda-", "triton")
+CUDA = ("nvidia-", "cuda-")
 
 
 def split(text: str) -> dict[str, str]:
     """Return the text of each lock by file name.
 
     Args:
-        text: what `uv pip compile --generate-hashes --no-header` wrote.
+        text: what `uv pip compile --generate-hashes --no-header` wrote, with its notes of who asks for a package.
     """
-    locks = {"torch.lock": "", "cuda.lock": "", "dev.lock": ""}
-    for entry in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]:
-        name = re.split(r"[\s=\[]", entry, maxsplit=1)[0]
-        lock = "torch.lock" if name in TORCH else "cuda.lock" if name.startswith(CUDA) else "dev.lock"
-        locks[lock] += entry
+    locks = {"torch.lock": "", "cuda.lock": "", "bench.lock": "", "dev.lock": ""}
+    entries = [(_name(entry), entry) for entry in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]]
+    bench = _bench(entries)
+    for name, entry in entries:
+        if name in TORCH:
+            locks["torch.lock"] += entry
+        elif name.startswith(CUDA):
+            locks["cuda.lock"] += entry
+        else:
+            locks["bench.lock" if name in bench else "dev.lock"] += entry
     return locks
 
 
@@ -49,6 +56,21 @@ def wants_cuda(requirements: Iterable[str]) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _name(entry: str) -> str:
+    return re.split(r"[\s=\[]", entry, maxsplit=1)[0]
+
+
+def _bench(entries: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the packages that nothing but the group `bench`, or another such package, asks for."""
+    wanted: dict[str, set[str]] = {}
+    for name, entry in entries:  # a package may have one entry for each of several Pythons
+        wanted.setdefault(name, set()).update(re.findall(r"^    #(?: via|  ) (\w.*)$", entry, re.MULTILINE))
+    found = {"isotone (pyproject.toml:bench)"}
+    while more := {name for name, askers in wanted.items() if askers and askers <= found} - found:
+        found |= more
+    return found
 
 
 def _main(arguments: list[str]) -> int:

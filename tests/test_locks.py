@@ -14,12 +14,30 @@ RESOLVED = """\
 cuda-toolkit==13.0 ; sys_platform == 'linux' \\
     --hash=sha256:aa
     # via torch
+lightly==1.6.0 \\
+    --hash=sha256:ee
+    # via isotone (pyproject.toml:bench)
+lightly-needs==1.0 ; python_full_version < '3.12' \\
+    --hash=sha256:ff
+    # via lightly
+lightly-needs==2.0 ; python_full_version >= '3.12' \\
+    --hash=sha256:ff
+    # via
+    #   -c requirements/constraints.txt
+    #   lightly
 numpy==2.4.6 \\
     --hash=sha256:bb
+    # via
+    #   isotone (pyproject.toml)
+    #   lightly
 torch==2.13.0 \\
     --hash=sha256:cc
+    # via isotone (pyproject.toml)
 triton==3.7.1 \\
     --hash=sha256:dd
+    # via
+    #   isotone (pyproject.toml:dev)
+    #   torch
 """
 
 
@@ -35,9 +53,14 @@ def locks() -> ModuleType:
 
 def test_split_by_what_pip_must_be_told(locks: ModuleType) -> None:
     parts = locks.split(RESOLVED)
-    assert re.findall(r"^\w[\w-]*", parts["dev.lock"], re.MULTILINE) == ["numpy"]
-    assert re.findall(r"^\w[\w-]*", parts["cuda.lock"], re.MULTILINE) == ["cuda-toolkit", "triton"]
-    assert parts["torch.lock"] == "torch==2.13.0 \\\n    --hash=sha256:cc\n"
+    names = {lock: re.findall(r"^\w[\w-]*", text, re.MULTILINE) for lock, text in parts.items()}
+    assert names == {
+        "torch.lock": ["torch"],
+        "cuda.lock": ["cuda-toolkit"],
+        "bench.lock": ["lightly", "lightly-needs", "lightly-needs"],
+        "dev.lock": ["numpy", "triton"],
+    }
+    assert parts["torch.lock"] == "torch==2.13.0 \\\n    --hash=sha256:cc\n    # via isotone (pyproject.toml)\n"
 
 
 def test_cpu_wheel_is_of_the_locked_torch() -> None:
@@ -49,8 +72,8 @@ def test_cpu_wheel_is_of_the_locked_torch() -> None:
     ("requirements", "wanted"),
     [
         (["numpy", "nvidia-cublas==1"], True),
-        (["triton==3; python_version >= '3'"], True),
-        (["triton==3; python_version < '3'", "numpy"], False),
+        (["cuda-toolkit==13; python_version >= '3'"], True),
+        (["cuda-toolkit==13; python_version < '3'", "triton"], False),
         (["nvidia-cublas; extra == 'cuda'"], False),
         ([], False),
     ],
@@ -65,6 +88,7 @@ def test_every_dependency_is_locked_with_hashes() -> None:
     assert [entry.split("\n")[0] for entry in entries if "--hash=sha256:" not in entry] == []
     locked = {re.split(r"[=\[\s]", entry, maxsplit=1)[0] for entry in entries}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"]
+    asked = [*project["project"]["dependencies"], *groups["dev"], *groups["bench"]]
     missing = {re.split(r"[^\w-]", name, maxsplit=1)[0] for name in asked} - locked
     assert not missing, f"run `make lock`: the locks lack {sorted(missing)}"

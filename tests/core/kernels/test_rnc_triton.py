@@ -4,6 +4,7 @@ Without a GPU they run in Triton's interpreter, which Triton chooses by an envir
 """
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def _interpret(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ScanOps, "generic_scan", _scan)
 
 
-def _scan(self, parts):
+def _scan(self: Any, parts: list[Any]) -> list[Any]:
     place, step = np.arange(parts[0].handle.data.shape[self.axis]), 1
     while step < len(place):
         before = [self.to_tensor(np.roll(x.handle.data, step, self.axis), x.dtype) for x in parts]
@@ -132,6 +133,11 @@ def test_coincident_and_almost_coincident_rows_far_from_the_origin() -> None:
     z[6:] = z[:6] + 1e-4
     z[3] = z[4] = z[5]
     _agree(z + 1000.0, _targets("continuous", 12))
+
+
+def test_a_gpu_with_slow_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_product_type", lambda device: torch.float32)
+    _agree(_normal(12), _targets("two views", 12))
 
 
 def test_identical_rows_have_no_gradient() -> None:

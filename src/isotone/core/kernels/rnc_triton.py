@@ -1,18 +1,20 @@
 """RnC for scalar targets and Euclidean distances on a GPU: value and gradient block by block of anchors, in Triton.
 
 With the rows sorted by target, what lies at least as far from an anchor as j is a prefix and a suffix of the row, and
-what lies at most as far is the rest. So a row takes three kernels, each of which only reads what those before it wrote:
-distances and log sums from the far ends to k; with two binary searches for each j, log Z_ij and the log sums of 1/Z_ij
-from the near ends to k; with two more, the gradient. Ties are decided on the rounded differences |y_k - y_i| themselves.
+what lies at most as far is the rest. So a row takes three kernels, each of which reads only what those before it wrote:
+the distances, and log sums from the far ends to k; with one binary search for each j, on the other side of the anchor,
+log Z_ij, and log sums of 1/Z_ij from the near ends to k; the gradient. Ties are decided on the rounded differences
+|y_k - y_i|. Where no rounding can make two of them equal, equal targets are all the ties there are on one side.
 
-Log sums are pairs (greatest term in float64, the sum over exp(greatest) in float32), so a difference of logits loses
-nothing at any scale, and the exponentials are cheap. The matrix products are of float64: near duplicates do not cancel,
-no TF32 setting reaches them, and on the GPUs of data centres (A100, H100) they run as fast as those of float32; on
-others they are slow, as `contrast` is there.
+Log sums are pairs (a term of the sum in float64, the sum over it in float32), so a difference of logits loses nothing
+at any scale, and the exponentials are cheap. The Gram product is of float64: near duplicates do not cancel, and torch's
+TF32 setting does not reach it. On the GPUs of data centres such products run as fast as those of float32 and those of
+the gradient are of float64 too; elsewhere these follow torch's float32 settings.
 
 Needs triton, which CUDA builds of torch bring along. Without it, or with other targets, `contrast` does the same.
 """
 
+import sys
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple, no_type_check
@@ -22,10 +24,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_ENTRIES = 2**26  # of a block of rows: half a gigabyte in each of its three buffers
+_ENTRIES = 2**26  # of a block of anchors by n
 _MOST_ROWS = 4096  # more do not make the products faster
 _CHUNK = 1024  # entries of a row that a program holds at a time
-_TILE = 1024  # entries that it holds: of a short row, more than one
+_TILE = 1024  # entries that it holds: short rows are taken several at a time
+_FAST_FLOAT64 = ((8, 0), (9, 0), (10, 0))  # A100, H100 and H200, B200
 
 
 def usable(z: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> bool:
@@ -38,15 +41,15 @@ def usable(z: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> bool:
     if z.device.type == "cuda":
         supported = torch.version.cuda is not None and torch.cuda.get_device_capability(z.device) >= (8, 0)
         return supported and compiled() is not None
-    kernels = compiled() if z.device.type == "cpu" else None
+    kernels = compiled() if z.device.type == "cpu" and "triton" in sys.modules else None
     return kernels is not None and kernels.interpreted
 
 
 def rnc_triton(z: Float[Tensor, "n d"], targets: Float[Tensor, " n"], temperature: float) -> Float[Tensor, ""]:
     """Return RnC with `s_ij = -||z_i - z_j|| / temperature` and `d_ij = |y_i - y_j|`.
 
-    Adds three blocks of anchors by n in float64 (1.6 GB at most up to n = 65,536) and two (n, d) in float64 to the
-    memory, of which the gradient, (n, d) in float32, is kept for the backward pass.
+    Adds to the memory 28 bytes (32 without fast float64) for each entry of a block of anchors by n, 1.9 GB at most, and
+    24 n d bytes; of that the gradient, (n, d) in float32, is kept for the backward pass.
 
     Args:
         z: (n, d) embeddings: float32, float16 or bfloat16.
@@ -54,7 +57,7 @@ def rnc_triton(z: Float[Tensor, "n d"], targets: Float[Tensor, " n"], temperatur
         temperature: above 0.
 
     Returns:
-        A float64 scalar on the device of z. Exponentials and their sums are of float32, all else of float64.
+        A float64 scalar on the device of z. Exponentials and sums of exponentials are of float32.
 
     Source: Zha et al. 2023, arXiv 2210.01189, equations 1-3.
     """
@@ -122,7 +125,8 @@ def _value_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     lengths, line = x.square().sum(1), _line(y)
     buffers, opposite = x.new_empty(3, rows, n), y.new_empty(rows, n, dtype=torch.int32)
     value, drawn = x.new_empty(n), x.new_empty(n)
-    grad, total = torch.zeros_like(x), x.new_zeros(n)
+    products = x.to(_product_type(x.device))
+    grad, total = torch.zeros_like(products), x.new_zeros(n)
     for first in range(0, n, rows):
         own = slice(first, min(first + rows, n))
         place = (n, first, own.stop - first)
@@ -132,11 +136,18 @@ def _value_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         kernels.far_to_near[grid](gram, far, lengths, value, *place, **tile)
         kernels.near_to_far[grid](far, near, opposite, value, *line, *place, **tile)
         kernels.pull[grid](gram, near, opposite, drawn, *line, *place, **tile)
-        grad[own].addmm_(gram, x)  # a row is anchor
-        grad.addmm_(gram.T, x[own])  # and candidate
         total[own] += drawn[own]
         total += gram.sum(0)
-    return value.sum(), grad.addcmul_(total[:, None], x, value=-1.0)
+        pull = gram.to(products.dtype)
+        grad[own].addmm_(pull, products)  # a row is anchor
+        grad.addmm_(pull.T, products[own])  # and candidate
+    return value.sum(), grad.addcmul_(total[:, None].to(grad.dtype), products, value=-1.0)
+
+
+def _product_type(device: torch.device) -> torch.dtype:
+    """Return the type of the gradient's products."""
+    slow = device.type == "cuda" and torch.cuda.get_device_capability(device) not in _FAST_FLOAT64
+    return torch.float32 if slow else torch.float64
 
 
 def _line(y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:

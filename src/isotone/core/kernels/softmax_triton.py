@@ -6,6 +6,7 @@ the logits. So a loss over blocks of anchors holds one block of logits and nothi
 Needs triton, which CUDA builds of torch bring along.
 """
 
+import sys
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, no_type_check
@@ -27,7 +28,7 @@ def usable(logits: Float[Tensor, "b m"]) -> bool:
     if logits.device.type == "cuda":
         supported = torch.version.cuda is not None and torch.cuda.get_device_capability(logits.device) >= (8, 0)
         return supported and compiled() is not None
-    kernels = compiled() if logits.device.type == "cpu" else None
+    kernels = compiled() if logits.device.type == "cpu" and "triton" in sys.modules else None
     return kernels is not None and kernels.interpreted
 
 
@@ -52,7 +53,7 @@ def softmax_rows_triton(
         form: SupCon's, `out` or `in`; with one positive they are one.
 
     Returns:
-        (b,) float32 losses, and (b,) int64 numbers of positives. An anchor without a positive has loss 0 and gradient 0.
+        (b,) float32 losses, and (b,) int64 numbers of positives. Without a positive, loss and gradient are 0.
 
     Source: Khosla et al. 2020, arXiv 2004.11362, equations 2 and 3.
     """
@@ -126,9 +127,9 @@ def _rows(logits, label, other, own, loss, count, m, stride, IN: tl.constexpr, C
     for step in range(0, tl.cdiv(m, CHUNK)):
         k = step * CHUNK + tl.arange(0, CHUNK)
         s, keep, same = _load(logits, other, mine, self, k, m)
-        share = tl.where(keep, tl.exp(tl.where(keep, s - top, 0.0)) / r, 0.0)
+        share = tl.where(keep, tl.exp(tl.where(keep, s - top, 0.0)) * (1.0 / r), 0.0)
         if IN:
-            share -= tl.where(same, tl.exp(tl.where(same, s - top_same, 0.0)) / r_same, 0.0)
+            share -= tl.where(same, tl.exp(tl.where(same, s - top_same, 0.0)) * (1.0 / r_same), 0.0)
         else:
             share -= tl.where(same, 1.0 / some, 0.0)
         tl.store(logits + k, tl.where(positives > 0, share, 0.0), mask=k < m)
