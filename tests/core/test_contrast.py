@@ -8,6 +8,7 @@ from oracle.contrast import contrast as slow_contrast
 from torch import Tensor
 
 from isotone.core import contrast, floor
+from isotone.core.contrast import weighted_contrast
 from isotone.errors import ShapeError
 
 
@@ -105,3 +106,68 @@ def test_inputs_are_not_changed() -> None:
     after = [x.clone() for x in before]
     contrast(*before)
     assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))
+
+
+def _slow_weighted(logits: Tensor, distance: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+    """Each term by the definition of the mean: one anchor with one positive."""
+    total = logits.sum() * 0
+    for i, j in weight.nonzero().tolist():
+        one = torch.zeros_like(mask[:1]).index_fill(1, torch.tensor([j]), True)
+        total = total + weight[i, j] * slow_contrast(logits[i : i + 1], distance[i : i + 1], mask[i : i + 1], one)
+    return total
+
+
+@pytest.mark.parametrize("levels", [None, 1, 3])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_weighted_terms_equal_the_definition(levels: int | None, scale: float) -> None:
+    for seed in range(3):
+        logits, distance, mask, positive = _case(seed, levels=levels)
+        weight = torch.rand(7, 9, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        weight = weight * positive * mask * (torch.arange(7) != 2)[:, None]
+        logits = (logits * scale).requires_grad_()
+        fast, slow = (f(logits, distance, mask, weight) for f in (weighted_contrast, _slow_weighted))
+        torch.testing.assert_close(fast, slow, rtol=1e-12, atol=1e-12)
+        (fast_grad,) = torch.autograd.grad(fast, logits)
+        (slow_grad,) = torch.autograd.grad(slow, logits)
+        torch.testing.assert_close(fast_grad, slow_grad, rtol=1e-10, atol=1e-11)
+
+
+def test_weights_are_linear_and_those_of_the_mean_give_the_mean() -> None:
+    logits, distance, mask, positive = _case(4, levels=4)
+    count = (positive & mask).sum(1, keepdim=True)
+    mean = (positive & mask).double() / count.clamp_min(1) / (count > 0).sum()
+    torch.testing.assert_close(
+        weighted_contrast(logits, distance, mask, mean), contrast(logits, distance, mask, positive), rtol=1e-14, atol=0
+    )
+    one, two = mean, mean * torch.arange(9)
+    both = weighted_contrast(logits, distance, mask, 2 * one + 3 * two)
+    parts = 2 * weighted_contrast(logits, distance, mask, one) + 3 * weighted_contrast(logits, distance, mask, two)
+    torch.testing.assert_close(both, parts, rtol=1e-13, atol=0)
+
+
+def test_weights_of_zero_are_zero_and_joined_to_the_graph() -> None:
+    logits, distance, mask, _ = _case(5)
+    value = weighted_contrast(logits.requires_grad_(), distance, mask, torch.zeros(7, 9))
+    value.backward()
+    assert value.item() == 0.0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("far", [float("inf"), float("nan")])
+def test_infinite_and_unknown_distances_are_not_kept(far: float) -> None:
+    logits, distance, mask, positive = _case(6)
+    unknown = torch.rand(7, 9, generator=torch.Generator().manual_seed(1)) < 0.3
+    logits.requires_grad_()
+    found = contrast(logits, distance.masked_fill(unknown, far), mask, positive)
+    expected = contrast(logits, distance, mask & ~unknown, positive)
+    torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_no_anchors_or_no_candidates_are_zero(shape: tuple[int, int]) -> None:
+    logits, keep = torch.zeros(shape, requires_grad=True), torch.ones(shape, dtype=torch.bool)
+    value = contrast(logits, torch.zeros(shape), keep, keep)
+    value.backward()
+    assert value.item() == 0.0

@@ -28,13 +28,16 @@ def joined(batch: Candidates, others: Candidates) -> Candidates:
 
     Args:
         batch: m candidates, without a mask.
-        others: further ones, without a mask.
+        others: further ones, without `own` and a mask; taken to the batch's type and device. Tags that only one of the
+            two has are dropped.
 
     Example:
         >>> queue = Candidates(torch.ones(3, 2), Tags())
         >>> joined(batch_candidates(torch.zeros(2, 2), Tags()), queue).embeddings.shape
         torch.Size([5, 2])
     """
+    masks = (batch.mask, others.mask, others.own)
+    assert all(x is None for x in masks), "joined candidates count for every anchor but their own"
     tags = {f.name: _both(getattr(batch.tags, f.name), getattr(others.tags, f.name)) for f in fields(Tags)}
     rows = torch.cat([batch.embeddings, others.embeddings.to(batch.embeddings)])
     return Candidates(rows, Tags(**tags), own=batch.own)

@@ -32,7 +32,7 @@ def contrast(
 
     Args:
         logits: (n, m) similarity / temperature.
-        distance: (n, m) >= 0 in label space; only its order within a row counts.
+        distance: (n, m) >= 0 in label space; only its order within a row counts. Infinity or NaN: not kept.
         mask: (n, m) True where the candidate counts for the anchor.
         positive: (n, m) True where the candidate is a positive; counts only where `mask` does.
 
@@ -52,7 +52,7 @@ def contrast(
     shapes = {tuple(x.shape) for x in (logits, distance, mask, positive)}
     if len(shapes) != 1 or logits.dim() != 2:
         raise ShapeError(f"contrast expects four tensors of one shape (n, m), got {sorted(shapes)}.")
-    return weighted_contrast(logits, distance, mask, _weights(positive & mask))
+    return weighted_contrast(logits, distance, mask, _weights(positive & mask & (distance < float("inf"))))
 
 
 def weighted_contrast(
@@ -67,7 +67,10 @@ def weighted_contrast(
 
     Args:
         logits: (n, m), `distance`: (n, m), `mask`: (n, m), as in `contrast`.
-        weight: (n, m) >= 0 of each term; 0 where the candidate is no positive, or not kept.
+        weight: (n, m) >= 0 of each term, constant; 0 where the candidate is no positive, or not kept.
+
+    Returns:
+        A scalar in the type of the logits, computed in float64; 0, joined to the graph, where all weights are 0.
 
     Example:
         >>> distance = torch.tensor([[0.0, 1.0, 2.0]])
@@ -75,6 +78,8 @@ def weighted_contrast(
         >>> round(weighted_contrast(torch.zeros(1, 3), distance, keep, torch.tensor([[0.0, 2.0, 0.0]])).item(), 4)
         1.3863
     """
+    if not logits.numel():
+        return logits.sum()  # 0, and there is no greatest of no logits
     return _Contrast.apply(logits, distance, mask, weight)
 
 
@@ -118,7 +123,7 @@ class _Contrast(torch.autograd.Function):
         weight = weight.gather(1, order).to(wide_dtype(logits.device))
         s = logits.gather(1, order).to(wide_dtype(logits.device))
         s -= s.masked_fill(~kept, -torch.inf).amax(1, keepdim=True).nan_to_num(neginf=0.0)
-        span = s.masked_fill(~kept, 0.0).amin() if s.numel() else s.new_zeros(())
+        span = s.masked_fill(~kept, 0.0).amin()
         s.masked_fill_(~kept, -torch.inf)
         pull = _pull_plain if bool(span > -_SAFE_RANGE[s.dtype]) else _pull_log
         log_z, grad = pull(s, weight, ordered)

@@ -46,37 +46,51 @@ def contrast_rows(
     Args:
         anchors: n rows.
         candidates: m rows.
-        similarity: of (n, d) and (m, d), to (n, m).
+        similarity: of (n, d) and (m, d) to (n, m), called on float32 or wider with autocast off.
         temperature: above 0.
         relation: distance of tags; NaN where it is unknown.
-        positives: the k nearest candidates in label space are positives, with whatever ties with the k-th; None: all.
+        positives: the k nearest candidates in label space are positives, with whatever ties with the k-th, whatever
+            their weight; None: all.
         weight: (m,) >= 0 of the candidates as positives.
 
     Returns:
         `total`, a scalar in float64; `parts`: `lonely`, the anchors without a positive, which have no term. Where all
         are lonely the total is 0, joined to the graph.
 
+    Example:
+        >>> y = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
+        >>> anchors, batch = Anchors(y, Tags(target=y)), Candidates(y, Tags(target=y), own=torch.arange(3))
+        >>> settings = {"similarity": lambda a, b: -(a - b.T).abs(), "temperature": 1.0}
+        >>> apart = lambda a, b: (a.target - b.target.T).abs()
+        >>> round(contrast_rows(anchors, batch, relation=apart, **settings).total.item(), 6)
+        0.125575
+
     Source: Zha et al. 2023, arXiv 2210.01189, equations 1-3; Table 6 for `positives`.
     """
+    z, others, n = *_same_type(anchors.z, candidates.embeddings), len(anchors.z)
+    step = max(1, CELLS // max(1, len(others)))
 
     def block(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         distance = relation(anchors.tags.map(lambda x: x[rows]), candidates.tags)
         mask = _kept(candidates, rows, distance)
-        share, per_anchor = _shares(distance, mask, positives, weight)
-        own = torch.ones_like(per_anchor) if anchors.weight is None else anchors.weight[rows].to(per_anchor)
-        own = own * per_anchor
-        logits = similarity(anchors.z[rows], candidates.embeddings) / temperature
-        total = weighted_contrast(logits, distance.nan_to_num(0.0), mask, share * own[:, None])
-        return total, own.sum(), (per_anchor == 0).sum()
+        share, paired = _shares(distance, mask, positives, weight)
+        counts = paired if anchors.weight is None else paired * anchors.weight[rows].to(paired)
+        with torch.autocast(z.device.type, enabled=False):
+            found = similarity(z if n <= step else z[rows], others)  # the same tensor where all rows are in one block
+        logits = found.to(wide_dtype(z.device)) / temperature
+        return weighted_contrast(logits, distance, mask, share * counts[:, None]), counts.sum(), (paired == 0).sum()
 
-    n, m = len(anchors.z), len(candidates.embeddings)
-    step = max(1, CELLS // max(1, m))
     blocks = [_recomputed(block, slice(i, min(n, i + step)), n > step) for i in range(0, n, step)]
     total, share, lonely = (torch.stack(parts).sum() for parts in zip(*blocks, strict=True))
     return LossOutput(total / torch.where(share > 0, share, 1.0), {"lonely": lonely})
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _same_type(z: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    wide = z.to(torch.promote_types(z.dtype, torch.float32))
+    return wide, wide if others is z else others.to(wide)
 
 
 def _recomputed(
@@ -88,7 +102,7 @@ def _recomputed(
 
 
 def _kept(candidates: Candidates, rows: slice, distance: Float[Tensor, "n m"]) -> Bool[Tensor, "n m"]:
-    mask = ~distance.isnan()
+    mask = distance < float("inf")  # False for NaN
     if candidates.mask is not None:
         mask &= candidates.mask[rows]
     if candidates.own is not None:

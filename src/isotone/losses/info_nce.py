@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.core.kernels.lse_rows import Kept, log_sum_exp_rows
+from isotone.core.kernels.lse_rows import log_sum_exp_rows
 from isotone.core.similarity import unit
 from isotone.errors import ConfigError, ShapeError
 from isotone.losses.supcon import unchecked_supcon
@@ -43,13 +43,13 @@ def info_nce(
     Args:
         embeddings: (b, v, d) views, v >= 2, or (n, d) anchors; any float type and scale.
         partners: (n, d) where the embeddings are anchors.
-        temperature: above 0; a tensor may be learned.
+        temperature: above 0; a tensor may be learned, best as the exponential of a parameter, as in CLIP.
         negatives: (m, d) further negatives of every anchor, from a queue or a bank; no gradient is kept from them.
         sides: `one`, or `two` for the mean over anchors and partners in both roles (only with partners).
         in_batch: whether the other samples' partners count as negatives (only with partners).
 
     Returns:
-        A scalar in float32 or wider.
+        A scalar in float32 or wider. Two views of a single sample have nothing to be told from: 0.
 
     Raises:
         ShapeError: for other shapes, a single view without partners, NaN or infinity, nothing to tell apart.
@@ -62,9 +62,9 @@ def info_nce(
 
     Source: arXiv 1807.03748, equation 4; arXiv 2002.05709, equation 1.
     """
-    if not isinstance(temperature, Tensor):
-        check.positive("temperature", temperature)
-    check.choice("sides", sides, ("one", "two"))
+    if isinstance(temperature, Tensor):
+        temperature = temperature.to(torch.promote_types(temperature.dtype, torch.float32)).reshape(())
+    _check_settings(temperature, sides)
     if partners is None:
         return _views(embeddings, temperature, negatives, sides, in_batch)
     a, b, extra = _pairs(embeddings, partners, negatives, in_batch)
@@ -76,7 +76,7 @@ class InfoNCELoss(nn.Module):
     """`info_nce` as a module for anyone's own training loop.
 
     Args:
-        temperature: see `info_nce`.
+        temperature: see `info_nce`; an `nn.Parameter` is learned with the rest.
         sides: see `info_nce`.
         in_batch: see `info_nce`.
 
@@ -88,10 +88,11 @@ class InfoNCELoss(nn.Module):
         torch.Size([])
     """
 
-    def __init__(self, temperature: float = 0.1, sides: Sides = "one", in_batch: bool = True) -> None:
+    def __init__(
+        self, temperature: float | Float[Tensor, ""] = 0.1, sides: Sides = "one", in_batch: bool = True
+    ) -> None:
         super().__init__()
-        check.positive("temperature", temperature)
-        check.choice("sides", sides, ("one", "two"))
+        _check_settings(temperature, sides)
         self.temperature = temperature
         self.sides: Sides = sides
         self.in_batch = in_batch
@@ -103,11 +104,22 @@ class InfoNCELoss(nn.Module):
         negatives: Float[Tensor, "m d"] | None = None,
     ) -> Float[Tensor, ""]:
         """Return the loss of views (b, v, d), or of anchors and partners (n, d), with further negatives (m, d)."""
-        settings = {"temperature": self.temperature, "sides": self.sides, "in_batch": self.in_batch}
-        return info_nce(embeddings, partners, negatives=negatives, **settings)  # pyright: ignore[reportArgumentType]
+        return info_nce(
+            embeddings,
+            partners,
+            temperature=self.temperature,
+            negatives=negatives,
+            sides=self.sides,
+            in_batch=self.in_batch,
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _check_settings(temperature: float | Tensor, sides: str) -> None:
+    check.positive("temperature", temperature.item() if isinstance(temperature, Tensor) else temperature)
+    check.choice("sides", sides, ("one", "two"))
 
 
 def _views(
@@ -125,21 +137,15 @@ def _views(
         )
     z = check.embeddings(embeddings, "InfoNCE")
     b, views, d = embeddings.shape
+    extra = None if negatives is None else _negatives(negatives, d)
     sample = torch.arange(b, device=z.device).repeat(views)
-    if negatives is None:
-        return unchecked_supcon(z, sample, temperature=temperature).total
-    extra = _negatives(negatives, d).to(z.device)
-    x = unit(z) / temperature**0.5
-    rows = torch.cat([x, (unit(extra) / temperature**0.5).to(x)])
-    n = len(x)
-    spread = log_sum_exp_rows(x, rows, x.new_full((n,), 1 / n), Kept(own=torch.arange(n, device=x.device)))
-    sums = x.new_zeros(b, d).index_add(0, sample, x)
-    return spread - (x * (sums[sample] - x)).sum() / (n * (views - 1))
+    return unchecked_supcon(z, sample, temperature=temperature, negatives=extra).total
 
 
 def _pairs(
     anchors: Tensor, partners: Tensor, negatives: Tensor | None, in_batch: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return unit rows of one type: anchors, partners and further negatives."""
     if anchors.dim() != 2 or anchors.shape != partners.shape:
         raise ShapeError(
             f"InfoNCE expects anchors and partners of one shape (n, d), got {tuple(anchors.shape)} and "
@@ -150,12 +156,15 @@ def _pairs(
             raise ShapeError(f"InfoNCE expects float {what}, got {z.dtype}. Use {what}.float().")
         check.finite(z, "InfoNCE", what, "The network has diverged or its input is damaged: look at the loss before.")
     extra = None if negatives is None else _negatives(negatives, anchors.shape[1])
-    if (len(anchors) < 2 or not in_batch) and (extra is None or len(extra) == 0):
+    n, m = len(anchors), 0 if extra is None else len(extra)
+    if n == 0 or m + (n - 1) * in_batch == 0:
         raise ShapeError(
-            f"InfoNCE needs negatives, got {len(anchors)} pair{'s' * (len(anchors) != 1)} with in_batch={in_batch} and "
-            "none beside. Use a larger batch, or pass negatives from a queue."
+            f"InfoNCE tells a partner from negatives, got {n} pair{'s' * (n != 1)} with in_batch={in_batch} and {m} "
+            "further negatives. Use a larger batch, or pass negatives from a queue."
         )
-    return anchors, partners, extra
+    kind = torch.promote_types(anchors.dtype, partners.dtype)
+    a, b = unit(anchors.to(kind)), unit(partners.to(kind))
+    return a, b, None if extra is None else unit(extra).to(b)
 
 
 def _negatives(negatives: Tensor, width: int) -> Tensor:
@@ -169,11 +178,10 @@ def _negatives(negatives: Tensor, width: int) -> Tensor:
 
 
 def _one_side(a: Tensor, b: Tensor, temperature: float | Tensor, extra: Tensor | None, in_batch: bool) -> Tensor:
-    x, y = unit(a) / temperature, unit(b)
-    weight = x.new_full((len(x),), 1 / len(x))
-    partner = (x * y).sum(1, keepdim=True)
-    candidates = [y] if in_batch else []
-    candidates += [] if extra is None else [unit(extra).to(y)]
-    more = None if in_batch else partner
+    x = a / temperature
+    partner = (x * b).sum(1, keepdim=True)  # (n, 1); the one logit for both its roles, or rounding parts them
+    candidates = ([b] if in_batch else []) + ([] if extra is None else [extra])
     rows = candidates[0] if len(candidates) == 1 else torch.cat(candidates)
-    return log_sum_exp_rows(x, rows, weight, more=more) - partner.mean()
+    own = torch.arange(len(x), device=x.device) if in_batch else None
+    total = log_sum_exp_rows(x, rows, x.new_full((len(x),), 1 / len(x)), own=own, more=partner)
+    return (total - partner.mean(dtype=total.dtype)).to(x.dtype)

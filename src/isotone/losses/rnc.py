@@ -21,7 +21,7 @@ from isotone.records import Candidates, Similarity, Tags
 from isotone.relations.columns import ColumnDistance
 from isotone.relations.combine import partial
 from isotone.relations.label import target_relation
-from isotone.relations.target import TargetDistance, target_distance
+from isotone.relations.target import TargetDistance, angular, l1, l2, target_distance
 
 Missing = Literal["error", "mask"]
 
@@ -43,9 +43,9 @@ def rnc(
     `L = 1/(n(n-1)) sum_i sum_{j != i} -log( exp s_ij / sum_{k in S_ij} exp s_ik )`, `s = sim / temperature`,
     `S_ij = {k != i : d(y_i, y_k) >= d(y_i, y_j)}`, which holds j itself and every tie of j.
 
-    O(n^2 d) time and memory for one block of rows; without numba (extra `fast`) and for other than scalar targets also
-    a sort of each row. Finite at every scale of the features, in float32 or wider. Only the order of target distances
-    counts. The gradient of coincident rows is 0. `loss - rnc_floor` near 0 means ordered.
+    O(n^2 d) time and memory for one block of rows; without numba (extra `fast`), and with any other than scalar targets
+    and the settings' defaults, also a sort of each row. Finite at every scale of the features. Only the order of target
+    distances counts. The gradient of coincident rows is 0. `loss - rnc_floor` near 0 means ordered.
 
     Args:
         embeddings: (n, d), or (b, v, d) for v views of b samples, n = b * v; float of any width, not normalised.
@@ -54,21 +54,19 @@ def rnc(
         similarity: `l2` (minus the Euclidean distance, the paper's), `cosine`, `dot`, or a function of (n, d), (m, d).
         distance: `l1` (the paper's), `l2`, `circular:360`, `angular`, or a function of targets (n, k), (m, k) to
             (n, m) >= 0: see `isotone.relations` for weighted, scaled and mixed ones.
-        weights: (b,) >= 0 of the samples: the mean over anchors and the mean over positives are weighted. A sample of
-            weight 0 is only compared with.
-        positives: only the k nearest in target (and what ties with the k-th) are positives, as in the paper's ablation.
-        missing: `error`, or `mask`: a target that is NaN in some of its dimensions is compared in the others (see
-            `isotone.relations.partial`); pairs that share none leave each other out.
-        others: candidates beside the batch, such as a queue's, with their targets; they are compared with, and are
-            positives, but never anchors.
+        weights: (b,) >= 0: the means over anchors and over positives are weighted; samples of 0 are only compared with.
+        positives: only the k nearest in target, and what ties with the k-th, are positives, as in the paper's ablation.
+        missing: `error`, or `mask`: a target that is NaN in some of its dimensions is compared in the others, as
+            `isotone.relations.partial` does; pairs that share none leave each other out.
+        others: further candidates with their targets, such as a queue's: compared with, and positives of weight 1, but
+            never anchors.
 
     Returns:
         A scalar in the type of the embeddings (at least float32). With two rows it is 0: nothing to rank; where no
         pair is left, 0, joined to the graph.
 
     Raises:
-        ShapeError: for other shapes or types, fewer than two rows, infinity, NaN unless `mask`, targets or weights of
-            another length.
+        ShapeError: for other shapes, types or lengths, fewer than two rows, infinity, and NaN unless `mask`.
         ConfigError: for a temperature not above 0, positives below 1 and unknown names.
 
     Example:
@@ -79,28 +77,11 @@ def rnc(
     Source: arXiv 2210.01189, equations 1-3; Table 6 for `positives`.
     """
     _check_settings(temperature, positives, missing)
-    z = check.embeddings(embeddings, "RnC")
-    views = embeddings.shape[1] if embeddings.dim() == 3 else 1
-    y = check.targets(targets, z.shape[0], views, "RnC", missing=missing == "mask")
-    w = None if weights is None else check.weights(weights, z.shape[0], views, "RnC")
-    if others is not None:
-        _check_others(others, z, y)
-    plain = w is None and positives is None and others is None
-    if plain and missing == "error":
-        value = unchecked_rnc(z, y, temperature=temperature, similarity=similarity, distance=distance)
-    else:
-        measure = partial(distance) if missing == "mask" and not _own_function(distance) else distance
-        batch = batch_candidates(z, Tags(target=y))
-        found = contrast_rows(
-            Anchors(z, batch.tags, w),
-            batch if others is None else joined(batch, others),
-            similarity=_similarity(similarity),
-            temperature=temperature,
-            relation=target_relation(measure),
-            positives=positives,
-            weight=w if others is None or w is None else torch.cat([w, w.new_ones(len(others.embeddings))]),
-        )
-        value = found.total
+    z, y, w = _checked(embeddings, targets, weights, others, missing)
+    by = _measure(distance, missing, y, others)
+    value = unchecked_rnc(
+        z, y, temperature=temperature, similarity=similarity, distance=by, weights=w, positives=positives, others=others
+    )
     return value.to(torch.promote_types(z.dtype, torch.float32))
 
 
@@ -111,11 +92,14 @@ def unchecked_rnc(
     temperature: float,
     similarity: str | Similarity,
     distance: str | TargetDistance,
+    weights: Float[Tensor, " n"] | None = None,
+    positives: int | None = None,
+    others: Candidates | None = None,
 ) -> Float[Tensor, ""]:
     """Return `rnc` of rows and float64 targets that are known to be sound; NaN goes through to the value.
 
     Args:
-        z: (n, d), `targets`: (n, k), the rest as in `rnc`.
+        z: (n, d), `targets`: (n, k), the rest as in `rnc`; weights: (n,) float64.
 
     Example:
         >>> line = torch.tensor([[0.0], [1.0], [3.0]])
@@ -123,15 +107,21 @@ def unchecked_rnc(
         >>> round(unchecked_rnc(line, line.double(), **settings).item(), 6)
         0.125575
     """
-    if similarity == "l2" and distance in ("l1", "l2") and usable(z, targets):
+    plain = weights is None and positives is None and others is None
+    if plain and similarity == "l2" and distance in ("l1", "l2") and usable(z, targets):
         return rnc_rows(z, targets[:, 0], temperature)
     batch = batch_candidates(z, Tags(target=targets))
+    weight = weights
+    if others is not None and weights is not None:
+        weight = torch.cat([weights, weights.new_ones(len(others.embeddings))])
     found = contrast_rows(
-        Anchors(z, batch.tags),
-        batch,
+        Anchors(z, batch.tags, weights),
+        batch if others is None else joined(batch, others),
         similarity=_similarity(similarity),
         temperature=temperature,
         relation=target_relation(distance),
+        positives=positives,
+        weight=weight,
     )
     return found.total
 
@@ -233,17 +223,41 @@ def _check_settings(temperature: float, positives: int | None, missing: str) -> 
         check.between("positives", positives, 1, 1_000_000_000)
 
 
-def _check_others(others: Candidates, z: Tensor, y: Tensor) -> None:
-    target = others.tags.target
-    if others.embeddings.shape[1] != z.shape[1] or target is None or target.shape[1] != y.shape[1]:
-        got = "none" if target is None else tuple(target.shape)
+def _checked(
+    embeddings: Tensor, targets: Tensor, weights: Tensor | None, others: Candidates | None, missing: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return rows (n, d), their targets (n, k) and their weights (n,)."""
+    z = check.embeddings(embeddings, "RnC")
+    views = embeddings.shape[1] if embeddings.dim() == 3 else 1
+    y = check.targets(targets, len(z), views, "RnC", missing=missing == "mask")
+    if others is not None:
+        _check_others(others, z, y, missing)
+    return z, y, None if weights is None else check.weights(weights, len(z), views, "RnC")
+
+
+def _check_others(others: Candidates, z: Tensor, y: Tensor, missing: str) -> None:
+    rows, target = others.embeddings, others.tags.target
+    if target is None or (rows.shape[1:], target.shape) != (z.shape[1:], (len(rows), y.shape[1])):
         raise ShapeError(
-            f"RnC expects other candidates (m, {z.shape[1]}) with targets (m, {y.shape[1]}), got "
-            f"{tuple(others.embeddings.shape)} with {got}. Fill Candidates(embeddings, Tags(target=...))."
+            f"RnC expects other candidates (m, {z.shape[1]}) with targets (m, {y.shape[1]}), got {tuple(rows.shape)} "
+            f"with {None if target is None else tuple(target.shape)}. Fill Candidates(embeddings, Tags(target=...))."
         )
     if others.own is not None or others.mask is not None:
         raise ShapeError("RnC's other candidates count for every anchor: leave `own` and `mask` out.")
-    check.finite(others.embeddings, "RnC", "other candidates", "Look at what was put into the queue.")
+    fix = "Look at what was put into the queue."
+    check.finite(rows, "RnC", "other candidates", fix)
+    known = target.masked_fill(target.isnan(), 0.0) if missing == "mask" else target
+    check.finite(known, "RnC", "targets of the other candidates", fix)
+
+
+def _measure(
+    distance: str | TargetDistance, missing: str, y: Tensor, others: Candidates | None
+) -> str | TargetDistance:
+    """Return the distance that knows what to do with NaN; itself where there is none, so that the fast rows apply."""
+    if missing == "error" or (others is None and not bool(y.isnan().any())):
+        return distance
+    by_column = isinstance(distance, str | ColumnDistance) or distance in (l1, l2, angular)
+    return partial(distance) if by_column else distance  # a function of the user's own sees the NaN
 
 
 def _similarity(similarity: str | Similarity) -> Similarity:
@@ -251,7 +265,3 @@ def _similarity(similarity: str | Similarity) -> Similarity:
         return similarity
     check.choice("similarity", similarity, SIMILARITIES)
     return SIMILARITIES[similarity]
-
-
-def _own_function(distance: str | TargetDistance) -> bool:
-    return callable(distance) and not isinstance(distance, ColumnDistance)

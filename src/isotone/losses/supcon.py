@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.core.kernels.lse_rows import Kept, log_sum_exp_rows
+from isotone.core.kernels.lse_rows import Positives, log_sum_exp_rows
 from isotone.core.similarity import unit
 from isotone.records import LossOutput
 
@@ -29,7 +29,7 @@ def supcon(
     `out: L = mean_i mean_{p in P(i)} -log( exp s_ip / sum_{k != i} exp s_ik )`, `s = cosine / temperature`;
     `in: L = mean_i -log( mean_{p in P(i)} exp s_ip / sum_{k != i} exp s_ik )`. P(i): the other rows of i's class.
 
-    `out` is the paper's better form; `in <= out`. Rows are normalised inside; float32 or wider; no n x n matrix is kept:
+    `out` is the better form in the paper; `in <= out`. Rows are normalised inside; float32 or wider; no n x n is kept:
     O(n^2 d) time, memory for one block of rows. No `base_temperature`: the value is a cross-entropy, ln(n - 1) where
     all rows are equal. One class alone is fine, as in the paper.
 
@@ -82,30 +82,38 @@ def supcon_output(
 
 
 def unchecked_supcon(
-    z: Float[Tensor, "n d"], labels: Int[Tensor, " n"], *, temperature: float | Tensor, form: Form = "out"
+    z: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    *,
+    temperature: float | Float[Tensor, ""],
+    form: Form = "out",
+    negatives: Float[Tensor, "m d"] | None = None,
 ) -> LossOutput:
     """Return `supcon_output` of rows and labels that are known to be sound; NaN goes through to the value.
 
     Args:
         z: (n, d), `labels`: (n,), the rest as in `supcon`; the temperature may be a tensor that is learned.
+        negatives: (m, d) further rows of no class of the batch, in every denominator.
 
     Example:
         >>> unchecked_supcon(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64), temperature=0.1).total.exp()
-        tensor(3.0000)
+        tensor(3.)
     """
     x = unit(z) / temperature**0.5  # so that a product of two rows is cosine / temperature
     _, group, count = labels.unique(return_inverse=True, return_counts=True)
-    others = count[group] - 1
-    paired = others > 0
-    weight = paired.to(x.dtype) / paired.sum().clamp_min(1)
-    own = torch.arange(len(x), device=x.device)
-    spread = log_sum_exp_rows(x, x, weight, Kept(own=own))
-    if form == "in":
-        inside = log_sum_exp_rows(x, x, weight, Kept(own=own, row=group, column=group))
-        return LossOutput(spread - inside + (weight * others.clamp_min(1).log()).sum(), {"lonely": (~paired).sum()})
-    sums = x.new_zeros(len(count), x.shape[1]).index_add(0, group, x)  # the positives of a row, itself included
-    pull = (x * (sums[group] - x)).sum(1)
-    return LossOutput(spread - (weight / others.clamp_min(1) * pull).sum(), {"lonely": (~paired).sum()})
+    paired = count[group] > 1
+    rows, column = x, group
+    if negatives is not None:
+        rows = torch.cat([x, unit(negatives).to(x) / temperature**0.5])
+        column = torch.cat([group, group.new_full((len(negatives),), -1)])
+    total = log_sum_exp_rows(
+        x,
+        rows,
+        paired.to(x.dtype) / paired.sum().clamp_min(1),
+        own=torch.arange(len(x), device=x.device),
+        positives=Positives(group, column, form),
+    )
+    return LossOutput(total.to(x.dtype), {"lonely": (~paired).sum()})
 
 
 class SupConLoss(nn.Module):

@@ -1,62 +1,75 @@
 """Log-sum-exp of each row of a matrix product that is never kept: what every softmax loss costs.
 
-`sum_i w_i log sum_k exp(a_i . b_k)` and its gradient in one pass over blocks of rows: a product for the logits, and
-two for the gradient (one, where a block holds all rows and a is b). Only the gradients (n, d) and (m, d) are kept.
+Value and gradient come in one pass over blocks of rows: a product for the logits, and two for the gradient (one, where
+a block holds all rows and a is b). Only the gradients (n, d) and (m, d) are kept. What is taken off for the positives
+is taken off here, logit by logit: two separate products would round the difference of a converged batch away.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from isotone.check import wide_dtype
+
 CELLS = 2**24  # rows x columns in a block
+CACHED = 2**18  # of them worked on at a time, so that they stay in a processor's cache
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Which columns count for a row; everything does where nothing is said.
+class Positives:
+    """Which columns are a row's positives: those with its label, its own left out.
 
     Args:
-        own: (n,) a column that does not count for the row, such as the row itself.
-        row: (n,) labels of the rows, and
-        column: (m,) of the columns: only equal ones count.
+        row: (n,) labels of the rows.
+        column: (m,) labels of the columns.
+        form: what is taken off the row's log-sum-exp: `out`, the mean of its positives' logits; `in`, the logarithm of
+            the mean of their exponentials.
     """
 
-    own: Int[Tensor, " n"] | None = None
-    row: Int[Tensor, " n"] | None = None
-    column: Int[Tensor, " m"] | None = None
+    row: Int[Tensor, " n"]
+    column: Int[Tensor, " m"]
+    form: Literal["out", "in"] = "out"
 
 
 def log_sum_exp_rows(
     a: Float[Tensor, "n d"],
     b: Float[Tensor, "m d"],
     weight: Float[Tensor, " n"],
-    kept: Kept | None = None,
+    *,
+    own: Int[Tensor, " n"] | None = None,
     more: Float[Tensor, "n e"] | None = None,
+    positives: Positives | None = None,
 ) -> Float[Tensor, ""]:
-    """Return `sum_i w_i log( sum over kept k of exp(a_i . b_k) + sum_e exp(more_ie) )`.
+    """Return `sum_i w_i ( log( sum_{k != own_i} exp s_ik + sum_e exp more_ie ) - positive_i )`, `s_ik = a_i . b_k`.
 
-    In the type of `a`, float32 or float64, whatever autocast says; each row relative to its greatest logit. O(n m d)
-    time, memory for one block and the gradients. A row with weight 0, or where nothing is kept, adds 0.
+    `positive_i` is the mean of `s_ip` over the row's positives p, or `log mean exp s_ip`; 0 where there are none.
+    Each row relative to its greatest logit, whatever autocast says. O(n m d) time, memory for one block and the
+    gradients. A row of weight 0, or without any logit, adds 0.
 
     Args:
         a: (n, d) float32 or float64; a and b may be one tensor.
         b: (m, d) in the same type.
         weight: (n,) constant.
-        kept: which columns count.
-        more: (n, e) further logits of each row, such as those of drawn negatives.
+        own: (n,) the column that is the row itself and does not count for it.
+        more: (n, e) further logits of each row, such as its partner's.
+        positives: what is taken off; nothing by default.
+
+    Returns:
+        A float64 scalar: the difference to a positive of the caller's own loses no digits.
 
     Example:
         >>> a = torch.zeros(2, 3)
-        >>> round(log_sum_exp_rows(a, a, torch.ones(2), Kept(own=torch.arange(2))).item(), 4)  # 2 ln 1
+        >>> log_sum_exp_rows(a, a, torch.ones(2), own=torch.arange(2)).item()  # 2 ln 1
         0.0
         >>> round(log_sum_exp_rows(a, torch.zeros(4, 3), torch.ones(2)).item(), 4)  # 2 ln 4
         2.7726
     """
-    return _Rows.apply(a, b, weight, kept or Kept(), more)
+    return _Rows.apply(a, b, weight, own, more, positives)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -64,58 +77,104 @@ def log_sum_exp_rows(
 
 class _Rows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor, kept: Kept, more: Tensor | None) -> Tensor:
-        same = a is b
-        wanted = any(ctx.needs_input_grad)
+    def forward(
+        ctx: Any,
+        a: Tensor,
+        b: Tensor,
+        weight: Tensor,
+        own: Tensor | None,
+        more: Tensor | None,
+        positives: Positives | None,
+    ) -> Tensor:
         grad_a = torch.zeros_like(a)
-        grad_b = grad_a if same else torch.zeros_like(b)
-        grad_more = None if more is None else torch.zeros_like(more)
-        total, step = a.new_zeros(()), max(1, CELLS // max(1, len(b)))
+        grad_b = grad_a if a is b else torch.zeros_like(b)
+        grad_more = a.new_zeros(len(a), 0) if more is None else more.clone()
+        total, m = torch.zeros((), dtype=wide_dtype(a.device), device=a.device), max(1, len(b))
         with torch.autocast(a.device.type, enabled=False):
-            for first in range(0, len(a), step):
-                rows = slice(first, first + step)
-                p = _logits(a, b, kept, rows)  # (b, m)
-                extra = None if more is None else more[rows]
-                top, mass = _exponentiate(p, extra)
-                total += (weight[rows] * (top + torch.where(mass > 0, mass, 1.0).log())).sum()
-                if not wanted:
-                    continue
-                scale = torch.where(mass > 0, weight[rows] / mass, 0.0)
-                p.mul_(scale[:, None])  # the softmax, weighted
-                if grad_more is not None and extra is not None:
-                    grad_more[rows] = (extra - top[:, None]).exp_().mul_(scale[:, None])
-                if same and len(p) == len(a):  # each row is row and column: one product for the two
-                    grad_a.addmm_(p + p.T, a)
-                else:
-                    grad_a[rows].addmm_(p, b)
-                    grad_b.addmm_(p.T, a[rows])
-        ctx.same, ctx.more = same, more is not None
-        if wanted:
-            ctx.save_for_backward(grad_a, grad_b, *([] if grad_more is None else [grad_more]))
+            for rows in _slices(0, len(a), CELLS // m):
+                s = a[rows] @ b.T  # (r, m)
+                for few in _slices(rows.start, rows.stop, (CACHED if s.device.type == "cpu" else CELLS) // m):
+                    total += _descend(
+                        s[few.start - rows.start : few.stop - rows.start],
+                        grad_more[few],
+                        weight[few],
+                        None if own is None else own[few],
+                        None if positives is None else replace(positives, row=positives.row[few]),
+                    )
+                if any(ctx.needs_input_grad):
+                    _add_gradient(grad_a, grad_b, s, a, b, rows)
+        ctx.save_for_backward(grad_a, None if a is b else grad_b, None if more is None else grad_more)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_a, grad_b, *rest = (saved * grads[0] for saved in ctx.saved_tensors)
-        return grad_a, None if ctx.same else grad_b, None, None, rest[0] if rest else None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        grad_a, grad_b, grad_more = (None if saved is None else saved * grads[0] for saved in ctx.saved_tensors)
+        return grad_a, grad_b, None, None, grad_more, None
 
 
-def _logits(a: Tensor, b: Tensor, kept: Kept, rows: slice) -> Tensor:
-    s = a[rows] @ b.T
-    if kept.row is not None and kept.column is not None:
-        s.masked_fill_(kept.row[rows, None] != kept.column, -torch.inf)
-    if kept.own is not None:
-        own = kept.own[rows]
-        s[torch.arange(len(s), device=s.device), own] = -torch.inf
-    return s
+def _slices(first: int, last: int, step: int) -> Iterator[slice]:
+    for i in range(first, last, max(1, step)):
+        yield slice(i, min(last, i + max(1, step)))
 
 
-def _exponentiate(s: Tensor, more: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Replace the logits by exp(s - top); return each row's top (b,) and the mass above it (b,), more included."""
-    top = s.amax(1) if s.shape[1] else s.new_full((len(s),), -torch.inf)
-    if more is not None:
-        top = torch.maximum(top, more.amax(1))
-    top = top.nan_to_num(neginf=0.0, nan=torch.nan)
-    mass = s.sub_(top[:, None]).exp_().sum(1)
-    return top, mass if more is None else mass + (more - top[:, None]).exp().sum(1)
+def _descend(
+    s: Float[Tensor, "r m"],
+    more: Float[Tensor, "r e"],
+    weight: Float[Tensor, " r"],
+    own: Int[Tensor, " r"] | None,
+    positives: Positives | None,
+) -> Float[Tensor, ""]:
+    """Turn the logits of some rows, `s` and `more`, into the gradient of their terms; return the terms' sum."""
+    at = None if own is None else (torch.arange(len(s), device=s.device), own)
+    if at is not None:
+        s[at] = -torch.inf
+    top = _top(s, more)  # (r, 1)
+    s.sub_(top)
+    base, pull = -top[:, 0], None  # what is taken off, relative to top
+    if positives is not None:
+        same = positives.row[:, None] == positives.column  # (r, m)
+        if at is not None:
+            same[at] = False
+        count = same.sum(1, keepdim=True)
+        taken, pull = (_mean if positives.form == "out" else _log_mean)(s, same, count.clamp_min(1))
+        base = torch.where(count[:, 0] > 0, taken, base)
+    more.sub_(top).exp_()
+    mass = (s.exp_().sum(1) + more.sum(1)).clamp_min(1.0)  # the greatest adds 1; 0 where nothing is kept
+    wide = wide_dtype(s.device)
+    value = (weight.to(wide) * (mass.log().to(wide) - base.to(wide))).sum()
+    scale = (weight / mass)[:, None]
+    s.mul_(scale)
+    more.mul_(scale)
+    if pull is not None:
+        s.sub_(pull.mul_(weight[:, None]))
+    return value
+
+
+def _top(*parts: Float[Tensor, "r _"]) -> Float[Tensor, "r 1"]:
+    """Return each row's greatest logit, 0 where there is none."""
+    tops = [x.amax(1, keepdim=True) for x in parts if x.shape[1]]
+    top = torch.cat([*tops, parts[0].new_full((len(parts[0]), 1), -torch.inf)], 1).amax(1, keepdim=True)
+    return top.masked_fill_(top == -torch.inf, 0.0)
+
+
+def _mean(s: Tensor, same: Bool[Tensor, "r m"], count: Int[Tensor, "r 1"]) -> tuple[Tensor, Tensor]:
+    """Return the mean of each row's logits at `same` (r,), and its gradient (r, m)."""
+    return torch.where(same, s, 0.0).sum(1) / count[:, 0], same.to(s.dtype).div_(count)
+
+
+def _log_mean(s: Tensor, same: Bool[Tensor, "r m"], count: Int[Tensor, "r 1"]) -> tuple[Tensor, Tensor]:
+    """Return the logarithm of the mean exponential of each row's logits at `same` (r,), and its gradient (r, m)."""
+    inside = s.masked_fill(~same, -torch.inf)
+    top = _top(inside)
+    mass = inside.sub_(top).exp_().sum(1, keepdim=True).clamp_min(1.0)
+    return (top + (mass / count).log())[:, 0], inside.div_(mass)
+
+
+def _add_gradient(grad_a: Tensor, grad_b: Tensor, p: Tensor, a: Tensor, b: Tensor, rows: slice) -> None:
+    """Add to grad_a (n, d) and grad_b (m, d) what a block's gradient of logits (r, m) does to its rows and columns."""
+    if grad_a is grad_b and len(p) == len(a):  # each row is row and column: one product for the two
+        grad_a.addmm_(p + p.T, a)
+        return
+    grad_a[rows].addmm_(p, b)
+    grad_b.addmm_(p.T, a[rows])

@@ -72,7 +72,8 @@ class _Rows(torch.autograd.Function):
         if 2 * float(lengths.amax().sqrt()) > LARGEST_LOGIT * temperature:
             x = x.double()
             lengths = x.square().sum(1)
-        value, grad = _all_rows(x, lengths, y, temperature, ctx.needs_input_grad[0])
+        with torch.autocast(z.device.type, enabled=False):
+            value, grad = _all_rows(x, lengths, y, temperature, ctx.needs_input_grad[0])
         if grad is not None:
             ctx.save_for_backward(torch.empty_like(grad).index_copy_(0, order, grad).to(z.dtype))
         return value
