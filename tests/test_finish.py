@@ -8,6 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import isotone
+from isotone.errors import ConfigError
 
 IMAGES = (load_digits().images[:150] * 15).astype(np.uint8)
 Y = IMAGES.mean((1, 2))
@@ -57,3 +58,9 @@ def test_a_run_that_diverges_exports_nothing(tmp_path: Path) -> None:
         isotone.fit((IMAGES, Y), method="baseline", out=tmp_path / "b", lr=1e30, warmup=0.0, **FAST)
     assert not (tmp_path / "b" / "model").exists()
     assert json.loads((tmp_path / "b" / "run.json").read_text())["status"] == "running"
+
+
+def test_too_small_a_micro_batch_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="too few for batch norm"):
+        isotone.fit((IMAGES, Y), out=tmp_path / "r", micro_batch=2, norm="batch", **FAST)
+    assert not (tmp_path / "r").exists()

@@ -19,6 +19,7 @@ from isotone.data.split import shared_groups
 from isotone.data.table import read_table
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import describe
+from isotone.evaluate.probes import FrozenRows, append_rows, kept_rows, number_probes, probe_rows
 from isotone.export.saved import Model, load_model
 from isotone.finish import build, engine, execute
 from isotone.folder import claim, existing, provenance, write_config, write_json
@@ -76,6 +77,49 @@ class Run:
         """Return predictions (n,), or (n, k) for several targets, in the user's units."""
         found = self.model.predict(self.embed(data))
         return found[:, 0] if found.shape[1] == 1 else found
+
+    def evaluate(
+        self,
+        probes: str | Sequence[str] = ("linear", "knn"),
+        data: Data | None = None,
+        *,
+        groups: Sequence[Any] | np.ndarray | None = None,
+        split: Sequence[str] | np.ndarray | None = None,
+        quiet: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Fit probes on the frozen representation; append their test scores to `probes.jsonl` and return them.
+
+        Args:
+            probes: names: `linear` (ridge, penalty picked on validation) and `knn` (k picked on validation).
+            data: the run's data again. Needed only for a run on arrays with more than 2,000 rows: up to there a run
+                keeps its features, and a table is read again.
+            groups: as in `fit`, with `data`.
+            split: as in `fit`, with `data`.
+            quiet: no progress on standard error.
+
+        Returns:
+            One row for each probe and target: scores with intervals in the user's units, and settings.
+
+        Raises:
+            ConfigError: unknown probes, data that are not those of the run, or arrays that are needed again.
+            DataError: where the table cannot be read any more.
+        """
+        names = number_probes(probes)
+        frozen = kept_rows(self.folder) if data is None else None
+        rows = probe_rows(frozen or self._frozen(data, groups, split, quiet), names, seed=self.settings.train.seed)
+        append_rows(self.folder / "probes.jsonl", rows)
+        return rows
+
+    def _frozen(self, data: Data | None, groups: Any, split: Any, quiet: bool) -> FrozenRows:
+        source = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))["source"]
+        if source is None and data is None:
+            raise ConfigError(
+                f"{self.folder} was made from arrays and kept the features of only some of its rows: "
+                "probe it in Python with run.evaluate(data=(X, y)), with groups= and split= as in fit."
+            )
+        found = _same_data(self.folder, data if source is None else source, self.settings, groups, split, quiet)
+        h = self.model.embed(found.inputs)
+        return FrozenRows(h, found.target, found.target_names, found.split, found.group)
 
     def report(self, against: "str | Path | Run | None" = None) -> Path:
         """Write `report.html`, beside another run where one is given, and return its path."""
@@ -200,11 +244,7 @@ def resume(
         raise ConfigError(
             f"{folder} was made from arrays: go on in Python with isotone.resume({str(folder)!r}, (X, y))."
         )
-    dataset = _load(source if source is not None else data, settings, groups, split, quiet).dataset
-    if dataset.fingerprint != json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]:
-        raise ConfigError(
-            f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
-        )
+    dataset = _same_data(folder, source if source is not None else data, settings, groups, split, quiet)
     model = build(settings, dataset, encoder)
     execute(folder, settings, dataset, model, engine(settings), stream=None if quiet else sys.stderr)
     return load(folder, encoder=encoder)
@@ -281,6 +321,16 @@ def _load(data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -
     for warning in [] if quiet else warnings[:5]:
         sys.stderr.write(f"note: {warning}\n")
     return _Found(dataset, warnings, None if found.keep.all() else auditing.bad_rows(found))
+
+
+def _same_data(folder: Path, data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -> Dataset:
+    """Return the data that a run was started with, or refuse others."""
+    dataset = _load(data, settings, groups, split, quiet).dataset
+    if dataset.fingerprint != json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]:
+        raise ConfigError(
+            f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
+        )
+    return dataset
 
 
 def _leaks(dataset: Dataset) -> list[str]:

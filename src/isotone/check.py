@@ -34,7 +34,7 @@ def embeddings(z: Float[Tensor, "n d"] | Float[Tensor, "b v d"], owner: str) -> 
 
 
 def targets(
-    y: Shaped[Tensor, "n *k"], rows: int, views: int, owner: str, *, missing: bool = False
+    y: Shaped[Tensor, "b *l"], rows: int, views: int, owner: str, *, missing: bool = False
 ) -> Float[Tensor, "n k"]:
     """Return targets as (n, k) float64, repeated for each view.
 

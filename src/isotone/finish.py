@@ -30,6 +30,7 @@ from isotone.records import Dataset
 from isotone.report import write_report
 from isotone.settings import Settings
 from isotone.train.forward import forward
+from isotone.train.halving import fewest_rows
 from isotone.train.loop import Job, train
 
 
@@ -61,6 +62,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Mod
             weights=net.weights,
             seed=settings.train.seed,
         )
+    fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
     outputs = predictor(settings.method.head).outputs(dataset.target.shape[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("head", settings.train.seed))
@@ -177,7 +179,8 @@ def _judge(
 ) -> None:
     encoder = net.encoder
     everything = np.arange(len(dataset.target))
-    h = forward(encoder, dataset, everything, model.views, device=device)
+    chunk = min(256, settings.train.micro_batch or 256)
+    h = forward(encoder, dataset, everything, model.views, device=device, chunk=chunk)
     target = torch.from_numpy(model.scaling.standardise(dataset.target)).float()
     rows, val = dataset.rows("train"), dataset.rows("val")
     head = settings.head
@@ -185,7 +188,8 @@ def _judge(
     def features(epoch: int) -> torch.Tensor:
         if not head.head_views:
             return h[rows]
-        return forward(encoder, dataset, rows, model.views, device=device, epoch=epoch % head.head_views)
+        augmented = epoch % head.head_views
+        return forward(encoder, dataset, rows, model.views, device=device, epoch=augmented, chunk=chunk)
 
     fit = fit_linear(
         features if head.head_views else h[rows],

@@ -2,16 +2,18 @@
 
 import json
 import os
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 
-from isotone.errors import DivergenceError, StoppedError
+from isotone.errors import ConfigError, DivergenceError, StoppedError
 from isotone.records import Batch, LossOutput
 from isotone.train.checkpoint import load_checkpoint
 from isotone.train.loop import Job, train
@@ -31,7 +33,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path, trained
     assert not _same(first, other)
     log = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < log[0]["loss"]
-    assert {"epoch", "step", "seconds", "loss", "lr", "wait_share", "score", "parts"} == set(log[0])
+    assert {"epoch", "step", "seconds", "loss", "lr", "wait_share", "micro_batch", "score", "parts"} == set(log[0])
 
 
 class _StopAt:
@@ -74,7 +76,9 @@ def test_a_stopped_run_resumes_to_the_bit(
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "adamw", "lr": 1e-3}, {"precision": "bf16"}, {"clip": 1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"optimizer": "adamw", "lr": 1e-3}, {"precision": "bf16"}, {"clip": 1.0}, {"micro_batch": 24}]
+)
 def test_every_optimizer_resumes_to_the_bit(
     tmp_path: Path, job: Callable[..., Job], trained: Trainer, settings: dict[str, object]
 ) -> None:
@@ -136,3 +140,137 @@ def test_the_callers_random_numbers_are_not_moved(tmp_path: Path, job: Callable[
     before = torch.random.get_rng_state()
     train(made, Accelerator(cpu=True), stream=None)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+class _Plain(torch.nn.Module):
+    """Rows to rows, nothing random and nothing of a batch: chunks of any size give the same embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+class _Short(torch.nn.Module):
+    """A network on a machine whose memory runs out at the n-th call, going forward, or coming back from the next one
+    that has a graph."""
+
+    def __init__(self, net: torch.nn.Module, forward: tuple[int, ...] = (), backward: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.net, self.lost, self.calls = net, {"forward": sorted(forward), "backward": sorted(backward)}, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += self.training
+        if self._out("forward"):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        out = self.net(x)
+        if out.requires_grad and self._out("backward"):
+            out.register_hook(_raise_out_of_memory)
+        return out
+
+    def _out(self, where: str) -> bool:
+        lost = self.lost[where]
+        return self.training and bool(lost) and lost[0] <= self.calls and bool(lost.pop(0))
+
+
+def _raise_out_of_memory(grad: torch.Tensor) -> None:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+
+class _Recorded:
+    """A method that keeps the loss of each attempt."""
+
+    def __init__(self, method: object) -> None:
+        self._method, self.losses = method, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._method, name)
+
+    def loss(self, net: torch.nn.Module, batch: Batch) -> LossOutput:
+        out = self._method.loss(net, batch)  # type: ignore[attr-defined]
+        self.losses.append((batch.tags.instance.tolist(), float(out.total.detach())))
+        return out
+
+
+def _curve(made: Job, stream: TextIO | None = None) -> list[float]:
+    """Return the loss of each step; of a step that was repeated, that of the last attempt."""
+    recorded = _Recorded(made.method)
+    object.__setattr__(made, "method", recorded)
+    train(made, Accelerator(cpu=True), stream=stream)
+    steps: list[tuple[list[int], float]] = []
+    for rows, loss in recorded.losses:
+        if steps and steps[-1][0] == rows:
+            steps.pop()
+        steps.append((rows, loss))
+    return [loss for _, loss in steps]
+
+
+def _plain(made: Job) -> Job:
+    torch.manual_seed(0)
+    object.__setattr__(made, "net", made.method.build(_Plain(), 16, 1))
+    return made
+
+
+@pytest.mark.parametrize("method", ["rnc", "baseline"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_memory_that_runs_out_at_random_leaves_the_loss_curve(
+    tmp_path: Path, job: Callable[..., Job], method: str, seed: int
+) -> None:
+    """R17 of reliability.md: within 1e-5 of the undisturbed run."""
+    expected = _curve(_plain(job(tmp_path / "a", method=method, lr=0.05)))
+    made, draw, said = _plain(job(tmp_path / "b", method=method, lr=0.05)), random.Random(seed), tmp_path / "said"
+    lost = draw.sample(range(1, 40), 4)
+    object.__setattr__(made, "net", _Short(made.net, tuple(lost[:2]), tuple(lost[2:])))
+    with said.open("w") as stream:
+        found = _curve(made, stream)
+    notices = [line for line in said.read_text().splitlines() if line.startswith("out of memory at step ")]
+    assert len(notices) == 4
+    assert len(found) == len(expected) == (16 if method == "rnc" else 32)
+    assert max(abs(a - b) / abs(b) for a, b in zip(found, expected, strict=True)) < 1e-5
+    log = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["micro_batch"] == {"rnc": 4, "baseline": 2}[method]  # 64 and 32 rows, halved four times
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+@pytest.mark.parametrize("method", ["rnc", "baseline"])
+def test_a_step_that_ran_out_of_memory_leaves_no_trace(
+    tmp_path: Path, job: Callable[..., Job], method: str, where: str
+) -> None:
+    """With batch norm and dropout: the run is to the bit the one that had the smaller micro-batch from the start."""
+    rows = 32 if method == "rnc" else 16
+    start, halved = (job(tmp_path / str(i), method=method, micro_batch=m) for i, m in enumerate((rows, 0)))
+    for made, lost in ((start, ()), (halved, (1,))):
+        object.__setattr__(made, "net", _Short(made.net, **{where: lost}))
+    first, second = (dict(train(made, Accelerator(cpu=True), stream=None).state_dict()) for made in (start, halved))
+    assert _same(first, second)
+
+
+def test_a_run_that_halved_resumes_to_the_bit(tmp_path: Path, job: Callable[..., Job]) -> None:
+    runs = []
+    for name, stop in (("straight", 0), ("stopped", 7)):
+        made = job(tmp_path / name)
+        object.__setattr__(made, "net", _Short(made.net, (3,)))
+        object.__setattr__(made, "method", _StopAt(made.method, stop + 1 if stop else 0, signal.SIGTERM))
+        if stop:
+            with pytest.raises(StoppedError, match="stopped at step 7 of 16"):
+                train(made, Accelerator(cpu=True), stream=None)
+            made = job(tmp_path / name)
+            object.__setattr__(made, "net", _Short(made.net))
+        runs.append(dict(train(made, Accelerator(cpu=True), stream=None).state_dict()))
+    assert _same(*runs)
+    assert json.loads((tmp_path / "stopped" / "log.jsonl").read_text().splitlines()[-1])["micro_batch"] == 32
+
+
+def test_no_memory_at_all_ends_with_what_to_do(tmp_path: Path, job: Callable[..., Job]) -> None:
+    made = _plain(job(tmp_path / "run"))
+    object.__setattr__(made, "net", _Short(made.net, tuple(range(6, 100))))
+    with pytest.raises(ConfigError) as caught:
+        train(made, Accelerator(cpu=True), stream=None)
+    assert str(caught.value) == (
+        "out of memory at step 6 of 16, with 1 row at a time through the encoder (CUDA out of memory).\n"
+        "Try a smaller --batch-size, --image-size or encoder, or --precision bf16."
+    )
+    kept = load_checkpoint(tmp_path / "run" / "checkpoints")
+    assert kept is not None

@@ -12,6 +12,7 @@ from isotone.train.settings import TrainSettings
         ({"passes": 0}, "`passes` must be between 1 and 1,000,000, got 0."),
         ({"lr": -1.0}, "`lr` must be a finite number above 0, got -1.0."),
         ({"batch_size": 1}, "`batch_size` must be between 2 and 1,000,000, got 1."),
+        ({"micro_batch": -1}, "`micro_batch` must be between 0 and 1,000,000, got -1."),
         (
             {"optimizer": "adamw", "lr": 0.5},
             "`lr` 0.5 is far too large for adamw and fits sgd. Try --lr 0.001.",

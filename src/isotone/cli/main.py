@@ -17,6 +17,7 @@ VERBS = {
     "fit": "train a representation and a predictor on a table, judge them, write the report",
     "predict": "predict the target for new rows with a finished run",
     "embed": "write the representation of new rows",
+    "evaluate": "score probes on a run's frozen representation: how much of the target it holds",
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
     "methods": "list the methods and what each needs",

@@ -23,7 +23,7 @@ def info_nce(
     embeddings: Float[Tensor, "b v d"] | Float[Tensor, "n d"],
     partners: Float[Tensor, "n d"] | None = None,
     *,
-    temperature: float | Float[Tensor, ""] = 0.1,
+    temperature: float | Float[Tensor, "..."] = 0.1,
     negatives: Float[Tensor, "m d"] | None = None,
     sides: Sides = "one",
     in_batch: bool = True,
@@ -43,7 +43,7 @@ def info_nce(
     Args:
         embeddings: (b, v, d) views, v >= 2, or (n, d) anchors; any float type and scale.
         partners: (n, d) where the embeddings are anchors.
-        temperature: above 0; a tensor may be learned, best as the exponential of a parameter, as in CLIP.
+        temperature: above 0; a tensor of one number may be learned, best as the exponential of a parameter, as in CLIP.
         negatives: (m, d) further negatives of every anchor, from a queue or a bank; no gradient is kept from them.
         sides: `one`, or `two` for the mean over anchors and partners in both roles (only with partners).
         in_batch: whether the other samples' partners count as negatives (only with partners).
@@ -89,7 +89,7 @@ class InfoNCELoss(nn.Module):
     """
 
     def __init__(
-        self, temperature: float | Float[Tensor, ""] = 0.1, sides: Sides = "one", in_batch: bool = True
+        self, temperature: float | Float[Tensor, "..."] = 0.1, sides: Sides = "one", in_batch: bool = True
     ) -> None:
         super().__init__()
         _check_settings(temperature, sides)

@@ -16,7 +16,6 @@ from typing import TextIO, TypeVar
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
 
@@ -26,10 +25,13 @@ from isotone.errors import DivergenceError, StoppedError
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key
 from isotone.records import Batch, Dataset, LossOutput, Method, Tags
+from isotone.train.cached import Cached
 from isotone.train.checkpoint import Checkpoint, load_checkpoint, preflight, save_checkpoint
 from isotone.train.forward import forward
+from isotone.train.halving import Halving
 from isotone.train.interrupt import stop_on_signal
 from isotone.train.optimizer import build_optimizer, pack, unpack
+from isotone.train.processes import average_gradients, largest, share_weights
 from isotone.train.progress import Progress
 from isotone.train.schedule import learning_rate
 from isotone.train.settings import TrainSettings
@@ -103,6 +105,7 @@ def train(job: Job, accelerator: Accelerator, *, stream: TextIO | None) -> nn.Mo
         DivergenceError: at the first loss that is NaN or infinite; names the step, the samples and the way out.
         StoppedError: after Ctrl-C or SIGTERM, once a checkpoint is written.
         CheckpointError: before step 1 where the folder cannot be written, or when the disk refuses a checkpoint.
+        ConfigError: where not even the fewest rows at a time fit in memory.
     """
     with torch.random.fork_rng(devices=[]):  # the caller's generator is not ours to move
         return _Loop(job, accelerator, stream).run()
@@ -115,9 +118,10 @@ class _Loop:
     def __init__(self, job: Job, accelerator: Accelerator, stream: TextIO | None) -> None:
         self.job, self.accelerator = job, accelerator
         self.method, self.settings = job.method, job.settings
-        self.raw = job.net.to(accelerator.device)
-        optimizer = build_optimizer(self.raw, self.settings, job.lr)
-        self.net, self.optimizer = accelerator.prepare(self.raw, optimizer)
+        self.net = job.net.to(accelerator.device)
+        share_weights(self.net)
+        accelerator.prepare_model(self.net, evaluation_mode=True)  # precision; the gradients we average ourselves
+        self.optimizer = accelerator.prepare_optimizer(build_optimizer(self.net, self.settings, job.lr))
         self.rows, self.val = job.dataset.rows("train"), job.dataset.rows("val")
         self.per_epoch = len(epoch_batches(self.rows, self.settings.batch_size, self.settings.seed, 0))
         self.steps = job.epochs * self.per_epoch
@@ -125,8 +129,11 @@ class _Loop:
         self.checkpoints = job.folder / "checkpoints"
         self.main = accelerator.is_main_process
         self.saved = 0, time.monotonic()
+        stream = stream if self.main else None
+        micro_batch = self.settings.micro_batch
+        self.halving = Halving(self.net, micro_batch, device=accelerator.device, stream=stream)
         self._restore()
-        self.progress = Progress(self.steps, done=self.state.step, stream=stream if self.main else None)
+        self.progress = Progress(self.steps, done=self.state.step, stream=stream)
 
     def run(self) -> nn.Module:
         with stop_on_signal() as stop:
@@ -135,8 +142,8 @@ class _Loop:
         if self.saved[0] != self.state.step:
             self._save()
         if self.method.select == "val":
-            self.raw.load_state_dict(self.state.best)
-        return self.raw
+            self.net.load_state_dict(self.state.best)
+        return self.net
 
     def _epoch(self, epoch: int, stop: object) -> None:
         self.net.train()
@@ -165,28 +172,39 @@ class _Loop:
 
     def _step(self, epoch: int, index: np.ndarray, inputs: Tensor, target: Tensor) -> float:
         device, step = self.accelerator.device, self.state.step
-        torch.manual_seed(key("step", self.settings.seed, step, self.accelerator.process_index))  # dropout
         views = self.job.views.random(inputs.to(device), index, epoch, self.method.views)
         scaled = self.job.scaling.standardise(target).to(device)
         tags = Tags(torch.from_numpy(index).to(device), target=target.to(device), scaled=scaled)
         lr = learning_rate(self.settings, base=self.job.lr, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
-            out = self.method.loss(self.net, Batch(views, tags))
-        loss = float(out.total.detach())
-        if not math.isfinite(loss):
-            with torch.no_grad():
-                out = self.raw(views.flatten(0, 1)).reshape(views.shape[0], views.shape[1], -1)
-            bad = (~torch.isfinite(out)).any(2).any(0).cpu().numpy()
-            raise self._diverged(f"the loss is {loss}", index[bad] if bad.any() else index)
-        self.accelerator.backward(out.total)
+        out = self.halving.run(
+            lambda micro_batch: self._differentiate(Batch(views, tags), index, micro_batch),
+            rows=views.shape[0] * views.shape[1],
+            where=f"step {step + 1} of {self.steps}",
+        )
+        average_gradients(self.net)
         if self.settings.clip:
             self.accelerator.clip_grad_norm_(self.net.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._count(out, lr)
-        return loss
+        return float(out.total.detach())
+
+    def _differentiate(self, batch: Batch, index: np.ndarray, micro_batch: int) -> LossOutput:
+        """Add the gradient of this process's rows; each call draws the same and adds the same."""
+        torch.manual_seed(key("step", self.settings.seed, self.state.step, self.accelerator.process_index))  # dropout
+        cached = Cached(self.net, micro_batch=micro_batch, backward=self.accelerator.backward)
+        with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
+            out = self.method.loss(self.halving.agreeing(cached), batch)
+        loss = float(out.total.detach())
+        if not math.isfinite(loss):
+            with torch.no_grad():
+                z = cached(batch.views.flatten(0, 1)).reshape(*batch.views.shape[:2], -1)
+            bad = (~torch.isfinite(z)).any(2).any(0).cpu().numpy()
+            raise self._diverged(f"the loss is {loss}", index[bad] if bad.any() else index)
+        self.halving.agree(lambda: cached.backward(out.total))
+        return out
 
     def _count(self, out: LossOutput, lr: float) -> None:
         sums = self.state.sums
@@ -204,7 +222,7 @@ class _Loop:
                 raise self._diverged(f"the validation score is {score}", self.val)
         if by_score and score is not None and score < self.state.best_score:
             self.state.best_score = score
-            self.state.best = {name: x.detach().clone() for name, x in self.raw.state_dict().items()}
+            self.state.best = {name: x.detach().clone() for name, x in self.net.state_dict().items()}
         means = {name: total / self.per_epoch for name, total in self.state.sums.items() if name != "lr"}
         line = {
             "epoch": epoch + 1,
@@ -213,6 +231,7 @@ class _Loop:
             "loss": means.pop("loss"),
             "lr": self.state.sums["lr"],
             "wait_share": round(self.progress.wait_share, 4),
+            "micro_batch": self.halving.micro_batch,
             "score": score,
             "parts": means,
         }
@@ -222,7 +241,14 @@ class _Loop:
                 file.write(json.dumps(line) + "\n")
 
     def _score(self) -> float:
-        out = forward(self.raw, self.job.dataset, self.val, self.job.views, device=self.accelerator.device)
+        out = forward(
+            self.net,
+            self.job.dataset,
+            self.val,
+            self.job.views,
+            device=self.accelerator.device,
+            chunk=min(256, self.halving.micro_batch or 256),
+        )
         target = torch.from_numpy(self.job.dataset.target[self.val])
         tags = Tags(torch.from_numpy(self.val), target=target, scaled=self.job.scaling.standardise(target))
         return self.method.score(out, tags)
@@ -238,11 +264,7 @@ class _Loop:
         )
 
     def _anyone(self, flag: bool) -> bool:
-        if self.accelerator.num_processes == 1:
-            return flag
-        asked = torch.tensor([int(flag)], device=self.accelerator.device)
-        dist.all_reduce(asked, op=dist.ReduceOp.MAX)
-        return bool(asked)
+        return bool(largest(int(flag), self.accelerator.device))
 
     def _timed(self, items: Iterator[T]) -> Iterator[T]:
         while True:
@@ -259,11 +281,12 @@ class _Loop:
             return
         state, scaler = self.state, self.accelerator.scaler
         optimizer, numbers = pack(self.optimizer.state_dict())
-        tensors = {"model": dict(self.raw.state_dict()), "optimizer": optimizer, "best": state.best}
+        tensors = {"model": dict(self.net.state_dict()), "optimizer": optimizer, "best": state.best}
         record = {
             "step": state.step,
             "best_score": state.best_score if math.isfinite(state.best_score) else None,
             "sums": dict(state.sums),
+            "micro_batch": self.halving.micro_batch,
             "optimizer": numbers,
             "scaler": None if scaler is None else dict(scaler.state_dict()),
         }
@@ -274,13 +297,13 @@ class _Loop:
         log = self.job.folder / "log.jsonl"
         if found is None:
             if self.main:
-                preflight(self.checkpoints, 3 * sum(p.numel() * p.element_size() for p in self.raw.parameters()))
+                preflight(self.checkpoints, 3 * sum(p.numel() * p.element_size() for p in self.net.parameters()))
                 log.unlink(missing_ok=True)
             self._save()  # the first weights too: a run killed before its next checkpoint resumes from the same ones
             return
         record = found.state
         best_score = record["best_score"]
-        self.raw.load_state_dict(found.tensors["model"])
+        self.net.load_state_dict(found.tensors["model"])
         self.optimizer.load_state_dict(
             unpack(self.optimizer.state_dict(), found.tensors["optimizer"], record["optimizer"])
         )
@@ -292,6 +315,7 @@ class _Loop:
             best=found.tensors["best"],
             sums={name: float(value) for name, value in record["sums"].items()},
         )
+        self.halving.micro_batch = int(record.get("micro_batch", self.settings.micro_batch))  # one from before has none
         self.saved = self.state.step, time.monotonic()
         if self.main and log.exists():
             kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step(line) <= self.state.step]

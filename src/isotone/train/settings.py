@@ -15,6 +15,8 @@ class TrainSettings:
         passes: how often each training row goes through the encoder, the same for every method, so that comparisons
             are fair: a method with two views makes passes / 2 epochs.
         batch_size: samples in a batch over all processes; fewer where there are fewer rows.
+        micro_batch: rows of views that go through the encoder at a time, in each process; 0 for the whole batch at
+            once. Less memory, a second forward pass, the same loss; halved by itself where memory does not suffice.
         optimizer: sgd (momentum) or adamw.
         lr: learning rate for batches of 256, scaled in proportion to the batch; 0 takes the method's default for sgd
             and 0.001 for adamw.
@@ -33,6 +35,7 @@ class TrainSettings:
 
     passes: int = 100
     batch_size: int = 128
+    micro_batch: int = 0
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.0
     momentum: float = 0.9
@@ -50,6 +53,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         between("passes", self.passes, 1, 1_000_000)
         between("batch_size", self.batch_size, 2, 1_000_000)
+        between("micro_batch", self.micro_batch, 0, 1_000_000)
         between("momentum", self.momentum, 0, 0.9999)
         between("weight_decay", self.weight_decay, 0, 1)
         between("warmup", self.warmup, 0, 1)
