@@ -11,10 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.core.kernels.lse_rows import log_sum_exp_rows
+from isotone.core.kernels.lse_rows import Positives, log_sum_exp_rows
 from isotone.core.similarity import unit
 from isotone.errors import ConfigError, ShapeError
-from isotone.losses.supcon import unchecked_supcon
 
 Sides = Literal["one", "two"]
 
@@ -139,7 +138,13 @@ def _views(
     b, views, d = embeddings.shape
     extra = None if negatives is None else _negatives(negatives, d)
     sample = torch.arange(b, device=z.device).repeat(views)
-    return unchecked_supcon(z, sample, temperature=temperature, negatives=extra).total
+    x, itself = unit(z, temperature**-0.5), torch.arange(len(z), device=z.device)
+    rows, column = x, sample
+    if extra is not None:
+        rows = torch.cat([x, unit(extra.to(x), temperature**-0.5)])
+        column = torch.cat([sample, sample.new_full((len(extra),), -1)])  # nobody's positives
+    weight = x.new_full((len(x),), 1 / len(x))
+    return log_sum_exp_rows(x, rows, weight, own=itself, positives=Positives(sample, column)).to(x.dtype)
 
 
 def _pairs(

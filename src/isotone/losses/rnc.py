@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isotone import check
 from isotone.candidates.batch import batch_candidates, joined
 from isotone.core.contrast import floor
-from isotone.core.kernels.rnc_rows import rnc_rows, usable
+from isotone.core.kernels import rnc_rows, rnc_triton
 from isotone.core.rows import Anchors, contrast_rows
 from isotone.core.similarity import SIMILARITIES
 from isotone.errors import ShapeError
@@ -108,8 +108,11 @@ def unchecked_rnc(
         0.125575
     """
     plain = weights is None and positives is None and others is None
-    if plain and similarity == "l2" and distance in ("l1", "l2") and usable(z, targets):
-        return rnc_rows(z, targets[:, 0], temperature)
+    if plain and similarity == "l2" and distance in ("l1", "l2"):
+        if z.is_cuda and rnc_triton.usable(z, targets):
+            return rnc_triton.rnc_triton(z, targets[:, 0], temperature)
+        if rnc_rows.usable(z, targets):
+            return rnc_rows.rnc_rows(z, targets[:, 0], temperature)
     batch = batch_candidates(z, Tags(target=targets))
     weight = weights
     if others is not None and weights is not None:

@@ -85,33 +85,27 @@ def unchecked_supcon(
     z: Float[Tensor, "n d"],
     labels: Int[Tensor, " n"],
     *,
-    temperature: float | Float[Tensor, ""],
+    temperature: float,
     form: Form = "out",
-    negatives: Float[Tensor, "m d"] | None = None,
 ) -> LossOutput:
     """Return `supcon_output` of rows and labels that are known to be sound; NaN goes through to the value.
 
     Args:
-        z: (n, d), `labels`: (n,), the rest as in `supcon`; the temperature may be a tensor that is learned.
-        negatives: (m, d) further rows of no class of the batch, in every denominator.
+        z: (n, d), `labels`: (n,), the rest as in `supcon`.
 
     Example:
         >>> unchecked_supcon(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64), temperature=0.1).total.exp()
         tensor(3.)
     """
-    x = unit(z) / temperature**0.5  # so that a product of two rows is cosine / temperature
+    x = unit(z, temperature**-0.5)  # so that a product of two rows is cosine / temperature
     _, group, count = labels.unique(return_inverse=True, return_counts=True)
     paired = count[group] > 1
-    rows, column = x, group
-    if negatives is not None:
-        rows = torch.cat([x, unit(negatives).to(x) / temperature**0.5])
-        column = torch.cat([group, group.new_full((len(negatives),), -1)])
     total = log_sum_exp_rows(
         x,
-        rows,
+        x,
         paired.to(x.dtype) / paired.sum().clamp_min(1),
         own=torch.arange(len(x), device=x.device),
-        positives=Positives(group, column, form),
+        positives=Positives(group, group, form),
     )
     return LossOutput(total.to(x.dtype), {"lonely": (~paired).sum()})
 

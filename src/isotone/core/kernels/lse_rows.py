@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from isotone.check import wide_dtype
+from isotone.core.kernels import softmax_triton
 
 CELLS = 2**24  # rows x columns in a block
 CACHED = 2**18  # of them worked on at a time, so that they stay in a processor's cache
@@ -93,6 +94,10 @@ class _Rows(torch.autograd.Function):
         with torch.autocast(a.device.type, enabled=False):
             for rows in _slices(0, len(a), CELLS // m):
                 s = a[rows] @ b.T  # (r, m)
+                if s.is_cuda and more is None and positives is not None and softmax_triton.usable(s):
+                    total += _descend_fused(s, weight[rows], own, positives, rows)
+                    _add_gradient(grad_a, grad_b, s, a, b, rows)
+                    continue
                 for few in _slices(rows.start, rows.stop, (CACHED if s.device.type == "cpu" else CELLS) // m):
                     total += _descend(
                         s[few.start - rows.start : few.stop - rows.start],
@@ -149,6 +154,22 @@ def _descend(
     if pull is not None:
         s.sub_(pull.mul_(weight[:, None]))
     return value
+
+
+def _descend_fused(
+    s: Float[Tensor, "r m"],
+    weight: Float[Tensor, " r"],
+    own: Int[Tensor, " n"] | None,
+    positives: Positives,
+    rows: slice,
+) -> Float[Tensor, ""]:
+    """Do what `_descend` does in one kernel of a GPU, for rows without further logits."""
+    itself = torch.full((len(s),), -1, device=s.device) if own is None else own[rows]
+    row, column = positives.row[rows], positives.column
+    loss, _ = softmax_triton.softmax_rows_triton(s, row, column, itself, positives.form)
+    s.mul_(weight[:, None])
+    wide = wide_dtype(s.device)
+    return (loss.to(wide) * weight.to(wide)).sum()
 
 
 def _top(*parts: Float[Tensor, "r _"]) -> Float[Tensor, "r 1"]:

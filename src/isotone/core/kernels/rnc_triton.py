@@ -87,7 +87,8 @@ def compiled() -> Kernels | None:
         here[part.__name__] = triton.jit(part)
     jit = triton.jit(do_not_specialize=["first", "count", "step"])
     kernels = [jit(kernel) for kernel in (_far_to_near, _near_to_far, _pull)]
-    return Kernels(*kernels, interpreted=not isinstance(kernels[0], triton.JITFunction))
+    real = isinstance(kernels[0], triton.JITFunction)  # pyright: ignore[reportUnnecessaryIsInstance]
+    return Kernels(*kernels, interpreted=not real)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

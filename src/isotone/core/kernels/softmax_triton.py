@@ -88,7 +88,8 @@ def compiled() -> Kernels | None:
     for part in (_load, _add_each, _add_up):
         here[part.__name__] = triton.jit(part)
     rows = triton.jit(_rows)
-    return Kernels(rows, interpreted=not isinstance(rows, triton.JITFunction))
+    real = isinstance(rows, triton.JITFunction)  # pyright: ignore[reportUnnecessaryIsInstance]
+    return Kernels(rows, interpreted=not real)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
