@@ -1,4 +1,5 @@
-"""Print the rows of docs/results.md: test MAE with its 95 % interval, order and seconds of each run folder named.
+"""Print the rows of docs/results.md: test MAE with its 95 % interval, what it gains on the median predictor (paired over
+the test rows, 95 %), order and seconds of each run folder named.
 
 python bench/results_table.py runs/hc18-*
 """
@@ -7,10 +8,16 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from isotone.evaluate.metrics import paired_difference
+
 
 def main(runs: list[Path]) -> None:
     """Print a Markdown table, one row for each run and model; constant predictors once for each run."""
-    print("| run | predictor | test MAE | 95 % interval | R² | order | seconds |\n|---|---|---|---|---|---|---|")
+    print("| run | predictor | test MAE | 95 % interval | gain on the median | R² | order | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
     for run in runs:
         metrics = json.loads((run / "metrics.json").read_text())
         seconds = json.loads((run / "run.json").read_text())["seconds"]
@@ -19,7 +26,18 @@ def main(runs: list[Path]) -> None:
                 mae, r2, own = row["mae"], row["r2"]["value"], row["role"] == "model"
                 order = f"{metrics['order']['spearman']:.2f}" if own else ""
                 cells = [run.name, row["model"], f"{mae['value']:.2f}", f"{mae['low']:.2f} to {mae['high']:.2f}"]
+                cells.append(gain(run) if own else "")
                 print("| " + " | ".join([*cells, f"{r2:.2f}", order, f"{seconds:.0f}" if own else ""]) + " |")
+
+
+def gain(run: Path) -> str:
+    """Return how much smaller the run's absolute errors on the test rows are than the median predictor's, on average."""
+    table = pd.read_csv(run / "predictions.csv")
+    name = next(column for column in table.columns if f"predicted_{column}" in table.columns)
+    test = table[table["split"] == "test"]
+    median = np.full(len(test), table.loc[table["split"] == "train", name].median())
+    found = paired_difference(test[name].to_numpy(), median, test[f"predicted_{name}"].to_numpy())
+    return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 if __name__ == "__main__":
