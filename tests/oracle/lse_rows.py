@@ -23,6 +23,8 @@ def log_sum_exp_rows(
             continue
         term = torch.stack(everything).logsumexp(0)
         positives = [] if labels is None else [x for x, k in zip(s, kept, strict=True) if labels[1][k] == labels[0][i]]
+        if labels is not None and not positives:
+            continue
         if positives and form == "out":
             term = term - torch.stack(positives).mean()
         if positives and form == "in":

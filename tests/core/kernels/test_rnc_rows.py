@@ -43,6 +43,21 @@ def test_plain_and_log_rows_agree_where_one_hands_over_to_the_other(reach: float
     torch.testing.assert_close(torch.autograd.grad(fast, z)[0], torch.autograd.grad(slow, z)[0], rtol=1e-8, atol=1e-13)
 
 
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize("span", [50.0, 300.0, 370.0, 450.0, 590.0, 610.0])
+@pytest.mark.parametrize("jump", [False, True])
+def test_ordered_features_have_tiny_denominators(views: int, span: float, jump: bool) -> None:
+    """What training aims at: the farthest candidates are the least alike, so a denominator may be exp(-span)."""
+    y = torch.arange(70, dtype=torch.float64)
+    y[-1] += 70 if jump else 0
+    y = y.repeat(views)
+    z = (y / y.max() * span * 2.0)[:, None].requires_grad_()
+    fast, slow = rnc_rows(z, y, 2.0), _slow(z, y, 2.0)
+    torch.testing.assert_close(fast, slow, rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(torch.autograd.grad(fast, z)[0], torch.autograd.grad(slow, z)[0], rtol=1e-7, atol=1e-12)
+    torch.testing.assert_close(rnc_rows(z.detach().float(), y, 2.0), slow.detach(), rtol=1e-5, atol=1e-7)
+
+
 def test_coincident_rows_have_a_finite_gradient() -> None:
     z, y = torch.ones(130, 4, requires_grad=True), torch.arange(130, dtype=torch.float64)
     rnc_rows(z, y, 2.0).backward()

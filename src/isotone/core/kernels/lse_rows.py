@@ -48,7 +48,7 @@ def log_sum_exp_rows(
 ) -> Float[Tensor, ""]:
     """Return `sum_i w_i ( log( sum_{k != own_i} exp s_ik + sum_e exp more_ie ) - positive_i )`, `s_ik = a_i . b_k`.
 
-    `positive_i` is the mean of `s_ip` over the row's positives p, or `log mean exp s_ip`; 0 where there are none.
+    `positive_i` is the mean of `s_ip` over the row's positives p, or `log mean exp s_ip`; a row that has none adds 0.
     Each row relative to its greatest logit, whatever autocast says. O(n m d) time, memory for one block and the
     gradients. A row of weight 0, or without any logit, adds 0.
 
@@ -94,10 +94,6 @@ class _Rows(torch.autograd.Function):
         with torch.autocast(a.device.type, enabled=False):
             for rows in _slices(0, len(a), CELLS // m):
                 s = a[rows] @ b.T  # (r, m)
-                if s.is_cuda and more is None and positives is not None and softmax_triton.usable(s):
-                    total += _descend_fused(s, weight[rows], own, positives, rows)
-                    _add_gradient(grad_a, grad_b, s, a, b, rows)
-                    continue
                 for few in _slices(rows.start, rows.stop, (CACHED if s.device.type == "cpu" else CELLS) // m):
                     total += _descend(
                         s[few.start - rows.start : few.stop - rows.start],
@@ -131,6 +127,8 @@ def _descend(
     positives: Positives | None,
 ) -> Float[Tensor, ""]:
     """Turn the logits of some rows, `s` and `more`, into the gradient of their terms; return the terms' sum."""
+    if s.is_cuda and positives is not None and not more.shape[1] and softmax_triton.usable(s):
+        return _descend_fused(s, weight, own, positives)
     at = None if own is None else (torch.arange(len(s), device=s.device), own)
     if at is not None:
         s[at] = -torch.inf
@@ -143,7 +141,7 @@ def _descend(
             same[at] = False
         count = same.sum(1, keepdim=True)
         taken, pull = (_mean if positives.form == "out" else _log_mean)(s, same, count.clamp_min(1))
-        base = torch.where(count[:, 0] > 0, taken, base)
+        base, weight = taken, weight * (count[:, 0] > 0)
     more.sub_(top).exp_()
     mass = (s.exp_().sum(1) + more.sum(1)).clamp_min(1.0)  # the greatest adds 1; 0 where nothing is kept
     wide = wide_dtype(s.device)
@@ -157,16 +155,11 @@ def _descend(
 
 
 def _descend_fused(
-    s: Float[Tensor, "r m"],
-    weight: Float[Tensor, " r"],
-    own: Int[Tensor, " n"] | None,
-    positives: Positives,
-    rows: slice,
+    s: Float[Tensor, "r m"], weight: Float[Tensor, " r"], own: Int[Tensor, " r"] | None, positives: Positives
 ) -> Float[Tensor, ""]:
     """Do what `_descend` does in one kernel of a GPU, for rows without further logits."""
-    itself = torch.full((len(s),), -1, device=s.device) if own is None else own[rows]
-    row, column = positives.row[rows], positives.column
-    loss, _ = softmax_triton.softmax_rows_triton(s, row, column, itself, positives.form)
+    itself = torch.full((len(s),), -1, device=s.device) if own is None else own
+    loss, _ = softmax_triton.softmax_rows_triton(s, positives.row, positives.column, itself, positives.form)
     s.mul_(weight[:, None])
     wide = wide_dtype(s.device)
     return (loss.to(wide) * weight.to(wide)).sum()

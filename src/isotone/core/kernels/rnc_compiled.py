@@ -37,8 +37,12 @@ FAST = {"contract", "nsz", "reassoc"}  # sums may be taken in any order; NaN and
 @cache
 def kernel(dtype: torch.dtype) -> Any:
     """Return the compiled rows for float32 or float64, a kernel for `team.run`; the first time takes some seconds."""
-    compiler = cfunc(types.void(types.CPointer(types.int64)), cache=True, error_model="numpy")
-    return compiler(_rows32 if dtype == torch.float32 else _rows64)
+    rows = _rows32 if dtype == torch.float32 else _rows64
+    signature = types.void(types.CPointer(types.int64))
+    try:
+        return cfunc(signature, cache=True, error_model="numpy")(rows)
+    except RuntimeError:  # there is no folder where the compiled code could be kept
+        return cfunc(signature, error_model="numpy")(rows)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -247,7 +251,7 @@ def _logs_and_shares(z, start, own):
         rows = start[g + 1] - start[g] - (g == own)
         if rows == 0:
             z[g] = 1.0
-        elif rows > 2:
+        elif rows > 2 or not 1e-50 < z[g] < 1e50:
             total += rows * math.log(z[g])
         else:
             product *= z[g] if rows == 1 else z[g] * z[g]

@@ -95,7 +95,7 @@ def _all_rows(
     values, group, count = torch.unique_consecutive(y, return_inverse=True, return_counts=True)
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])
     weight = 1.0 / (n * (n - 1))
-    settings, value = np.array([temperature, weight / temperature]), np.empty(n)
+    settings, value = np.array([temperature, weight / temperature]), np.full(n, np.nan)  # what no thread fills shows
     known = [t.numpy() for t in (x, lengths, values, start, group)]
     grad = torch.zeros_like(x) if want_grad else None
     block = max(1, min(n, CELLS // n))
