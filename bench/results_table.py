@@ -1,5 +1,5 @@
-"""Print the rows of docs/results.md: test MAE with its 95 % interval, what it gains on the median predictor (paired over
-the test rows, 95 %), order and seconds of each run folder named.
+"""Print the rows of docs/results.md for the run folders named: test MAE with its 95 % interval, what it gains on the
+median predictor (95 %, paired over the test rows), order, seconds.
 
 python bench/results_table.py runs/hc18-*
 """
@@ -31,7 +31,7 @@ def main(runs: list[Path]) -> None:
 
 
 def gain(run: Path) -> str:
-    """Return how much smaller the run's absolute errors on the test rows are than the median predictor's, on average."""
+    """Return how much smaller the run's mean absolute error on the test rows is than the median predictor's."""
     table = pd.read_csv(run / "predictions.csv")
     name = next(column for column in table.columns if f"predicted_{column}" in table.columns)
     test = table[table["split"] == "test"]

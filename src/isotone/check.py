@@ -49,7 +49,7 @@ def targets(
         ShapeError: for another shape or length, bool or complex type, infinity, and NaN unless it may be missing.
     """
     b = rows // views
-    if y.dim() not in (1, 2) or y.shape[0] != b:
+    if y.dim() not in (1, 2) or y.shape[0] != b or y.shape[-1] == 0:
         raise ShapeError(
             f"{owner} expects targets ({b},) or ({b}, k), one for each sample, got {tuple(y.shape)}. "
             "Views of one sample share its target: pass embeddings (b, v, d) with targets (b,)."
@@ -75,10 +75,14 @@ def weights(w: Float[Tensor, " b"], rows: int, views: int, owner: str) -> Float[
         ShapeError: for another shape, negative weights, NaN or infinity, and nothing but zeros.
     """
     b = rows // views
-    if w.shape != (b,) or bool((w < 0).any()) or not bool((w > 0).any()):
+    if w.shape != (b,):
         raise ShapeError(
-            f"{owner} expects weights ({b},) of at least 0, some above 0, got {tuple(w.shape)} between "
-            f"{float(w.min()):g} and {float(w.max()):g}. Give one for each sample; its views share it."
+            f"{owner} expects weights ({b},), got {tuple(w.shape)}. Give one for each sample; its views share it."
+        )
+    if bool((w < 0).any()) or not bool((w != 0).any()):
+        raise ShapeError(
+            f"{owner} expects weights of at least 0, some above 0, got {float(w.min()):g} to {float(w.max()):g}. "
+            "Give 0 to a sample that should only be compared with."
         )
     finite(w, owner, "weights", "Give 0 to a sample that should only be compared with.")
     return w.to(wide_dtype(w.device)).repeat(views)

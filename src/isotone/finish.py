@@ -116,10 +116,11 @@ def execute(
     began = time.monotonic()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("net", settings.train.seed))
-        net = settings.method.build(model.encoder, model.head.in_features, dataset.target.shape[1])
+        width, k = model.head.in_features, dataset.target.shape[1]
+        net, memory = settings.method.build(model.encoder, width, k), settings.method.memory(width, k)
     from_table = json.loads((folder / "run.json").read_text(encoding="utf-8"))["source"] is not None
     go_on = f"isotone resume {folder}" if from_table else f"isotone.resume({str(folder)!r}, (X, y)) in Python"
-    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, folder, go_on)
+    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, folder, go_on, memory)
     train(job, accelerator, stream=stream)
     assert isinstance(net, Network), "every method builds a Network"
     if accelerator.is_main_process:

@@ -67,15 +67,22 @@ class Candidates:
 
 @dataclass(frozen=True)
 class LossOutput:
-    """A method's loss: `total` is differentiated, `parts` (named scalars, detached) are logged."""
+    """A method's loss: `total` is differentiated, `parts` (named scalars, detached) are logged.
+
+    `carry` (named tensors, detached) goes to the method's `after_step`.
+    """
 
     total: Float[Tensor, ""]
     parts: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    carry: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 @runtime_checkable
 class Method(Protocol):
     """What the training loop knows of a method: a frozen dataclass whose fields are its settings.
+
+    The loop calls `loss`, makes the step, and calls `after_step`. What is to be remembered between steps is a module of
+    buffers, `memory`: it is saved in checkpoints beside the network and is the same on every process.
 
     `select` says which weights are kept, the last or those of the best validation score; `default_lr` is the learning
     rate of SGD for batches of 256.
@@ -98,8 +105,19 @@ class Method(Protocol):
         """Return the network to train; its attribute `encoder` is the encoder, its output is what `loss` expects."""
         ...
 
-    def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
-        """Return the loss of the global batch, the same on every process, with the gradient of the local rows."""
+    def memory(self, width: int, k: int) -> nn.Module | None:
+        """Return what the method remembers between steps, such as a queue; None where it remembers nothing."""
+        ...
+
+    def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
+        """Return the loss of the global batch, the same on every process, with the gradient of the local rows.
+
+        May be called again for the same step, so it changes nothing; of `net` it may use the call alone.
+        """
+        ...
+
+    def after_step(self, memory: nn.Module | None, out: LossOutput) -> None:
+        """Bring the memory up to date with what `loss` carried."""
         ...
 
     def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from isotone import losses
+from isotone.core import rows
+from isotone.core.kernels import lse_rows, rnc_rows
 
 Takes = Literal["targets", "labels", "nothing"]
 
@@ -38,8 +41,34 @@ def _moco(z: Tensor, y: Tensor) -> Tensor:
     return losses.info_nce(z[:, 0], z[:, 1], negatives=fixed(5, z.shape[2], z), in_batch=False, temperature=0.5)
 
 
+def compiled_rnc(z: Tensor, y: Tensor, cells: int = rnc_rows.CELLS) -> Tensor:
+    """Return RnC by the compiled rows, which small batches are not worth, in blocks of so many cells."""
+    with patch.object(rnc_rows, "FEWEST_ROWS", 2), patch.object(rnc_rows, "CELLS", cells):
+        return losses.rnc(z, y)
+
+
+def rnc_in_blocks(z: Tensor, y: Tensor, cells: int = 1) -> Tensor:
+    """Return RnC by the general form, in blocks of so many cells."""
+    with patch.object(rnc_rows, "FEWEST_ROWS", 1_000_000), patch.object(rows, "CELLS", cells):
+        return losses.rnc(z, y)
+
+
+def supcon_in_blocks(z: Tensor, y: Tensor, cells: int = 1) -> Tensor:
+    """Return SupCon in blocks of so many cells."""
+    with patch.object(lse_rows, "CELLS", cells), patch.object(lse_rows, "CACHED", max(1, cells // 2)):
+        return losses.supcon(z, y)
+
+
+def info_nce_in_blocks(z: Tensor, y: Tensor, cells: int = 1) -> Tensor:
+    """Return InfoNCE of views in blocks of so many cells."""
+    with patch.object(lse_rows, "CELLS", cells), patch.object(lse_rows, "CACHED", max(1, cells // 2)):
+        return losses.info_nce(z)
+
+
 CASES = [
     Case("rnc", losses.rnc, "targets"),
+    Case("rnc, compiled", compiled_rnc, "targets"),
+    Case("rnc, blocks", rnc_in_blocks, "targets"),
     Case("rnc, cosine", lambda z, y: losses.rnc(z, y, similarity="cosine", temperature=0.1), "targets"),
     Case("rnc, dot", lambda z, y: losses.rnc(z, y, similarity="dot"), "targets"),
     Case("rnc, three positives", lambda z, y: losses.rnc(z, y, positives=3), "targets"),
@@ -47,6 +76,7 @@ CASES = [
     Case("rnc, missing", lambda z, y: losses.rnc(z, y, missing="mask"), "targets"),
     Case("supcon, out", losses.supcon, "labels"),
     Case("supcon, in", lambda z, y: losses.supcon(z, y, form="in"), "labels"),
+    Case("supcon, blocks", supcon_in_blocks, "labels"),
     Case("info_nce, views", lambda z, y: losses.info_nce(z), "nothing"),
     Case("info_nce, queue", lambda z, y: losses.info_nce(z, negatives=fixed(5, z.shape[2], z)), "nothing"),
     Case("info_nce, pairs", lambda z, y: losses.info_nce(z[:, 0], z[:, 1]), "nothing", symmetric=False),

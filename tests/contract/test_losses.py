@@ -1,9 +1,11 @@
 """What holds for every loss: finite on finite input of any type and scale, refused otherwise, and the symmetries."""
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 import torch
+from contract import cases
 from contract.cases import CASES, Case, answers, views
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from isotone import losses
 from isotone.errors import IsotoneError
 
+Loss = Callable[..., Tensor]
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 TYPES = [torch.float32, torch.float16, torch.bfloat16]
 FINITE = [
@@ -141,3 +144,33 @@ def test_symmetries(case: Case, seed: int, b: int) -> None:
         others.append(case.loss(z, y * 2.5) if len(ranks) > 2 else case.loss(z, (y == ranks[0]).double()))
     for other in others:
         torch.testing.assert_close(other, value, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("in_blocks", "whole"),
+    [
+        (cases.compiled_rnc, losses.rnc),
+        (cases.rnc_in_blocks, losses.rnc),
+        (cases.supcon_in_blocks, losses.supcon),
+        (cases.info_nce_in_blocks, lambda z, y: losses.info_nce(z)),
+    ],
+    ids=["rnc, compiled", "rnc", "supcon", "info_nce"],
+)
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 10**6), b=st.integers(2, 7), cells=st.integers(1, 200))
+def test_blocks_of_any_size_are_the_whole(in_blocks: Loss, whole: Loss, seed: int, b: int, cells: int) -> None:
+    z = views(b, 4, seed).requires_grad_()
+    y = answers(CASES[0], b, seed)
+    value, expected = in_blocks(z, y, cells), whole(z, y)
+    torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-12)
+    (gradient,), (slope,) = torch.autograd.grad(value, z), torch.autograd.grad(expected, z)
+    torch.testing.assert_close(gradient, slope, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("rnc", [losses.rnc, cases.compiled_rnc], ids=["general", "compiled"])
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 10**6), b=st.integers(2, 7))
+def test_rnc_depends_on_the_order_of_target_distances_alone(rnc: Loss, seed: int, b: int) -> None:
+    z, y = views(b, 4, seed), answers(CASES[0], b, seed)
+    bent = losses.rnc(z, y, distance=lambda p, q: ((p - q.T).abs() ** 3).log1p())
+    torch.testing.assert_close(bent, rnc(z, y), rtol=1e-9, atol=1e-11)

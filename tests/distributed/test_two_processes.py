@@ -25,7 +25,9 @@ out, method, batch = sys.argv[1:]
 found = load_digits()
 images = (found.images[:160] * (255 / 16)).astype(np.uint8)
 try:
-    fit((images, found.images[:160].mean((1, 2))), method=method, out=out, quiet=True, norm="group", device="cpu",
+    more = {"queue": 100} if method == "queue" else {}
+    method = "rnc" if method == "queue" else method
+    fit((images, found.images[:160].mean((1, 2))), method=method, out=out, **more, quiet=True, norm="group", device="cpu",
         passes=20 if method == "rnc" else 10, batch_size=int(batch), lr=0.005, augment=["flip", "noise"])
 except Exception as error:
     print(type(error).__name__, error)
@@ -47,7 +49,7 @@ def _run(folder: Path, processes: int, method: str, batch: int) -> dict[str, obj
     return {"step": newest.name, **load_file(newest / "model.safetensors")}
 
 
-@pytest.mark.parametrize("method", ["rnc", "baseline"])
+@pytest.mark.parametrize("method", ["rnc", "queue", "baseline"])
 @pytest.mark.parametrize("batch", [56, 55])  # 55: the two processes hold 28 and 27 rows
 def test_two_processes_equal_one(tmp_path: Path, method: str, batch: int) -> None:
     one, two = _run(tmp_path, 1, method, batch), _run(tmp_path, 2, method, batch)

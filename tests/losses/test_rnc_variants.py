@@ -294,20 +294,19 @@ MISTAKES: list[tuple[Tensor, dict[str, Any], str]] = [
     (
         Y,
         {"weights": torch.tensor([1.0, -1.0, 0.0, 2.0])},
-        "RnC expects weights (4,) of at least 0, some above 0, got (4,) between -1 and 2. "
-        "Give one for each sample; its views share it.",
+        "RnC expects weights of at least 0, some above 0, got -1 to 2. "
+        "Give 0 to a sample that should only be compared with.",
     ),
     (
         Y,
         {"weights": torch.zeros(4)},
-        "RnC expects weights (4,) of at least 0, some above 0, got (4,) between 0 and 0. "
-        "Give one for each sample; its views share it.",
+        "RnC expects weights of at least 0, some above 0, got 0 to 0. "
+        "Give 0 to a sample that should only be compared with.",
     ),
     (
         Y,
         {"weights": torch.ones(3)},
-        "RnC expects weights (4,) of at least 0, some above 0, got (3,) between 1 and 1. "
-        "Give one for each sample; its views share it.",
+        "RnC expects weights (4,), got (3,). Give one for each sample; its views share it.",
     ),
     (
         Y,

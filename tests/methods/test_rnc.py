@@ -36,6 +36,22 @@ def test_there_is_no_projection_head() -> None:
     assert net.encoder is encoder
 
 
+def test_the_queue_holds_the_steps_before_and_is_compared_with() -> None:
+    method, batch = RnC(queue=20), _batch()
+    net, memory = method.build(nn.Linear(5, 4), 4, 1), method.memory(4, 1)
+    assert memory is not None
+    assert batch.tags.target is not None
+    first = method.loss(net, batch, memory)
+    torch.testing.assert_close(first.total, method.loss(net, batch).total)  # it begins empty
+    assert memory.filled == 0
+    method.after_step(memory, first)
+    assert memory.filled == 12
+    h = net(batch.views.flatten(0, 1)).unflatten(0, (2, 6)).transpose(0, 1)
+    expected = rnc(h, batch.tags.target, others=memory.candidates())
+    torch.testing.assert_close(method.loss(net, batch, memory).total.float(), expected)
+    assert RnC().memory(4, 1) is None
+
+
 def test_the_score_is_the_gap_of_clean_rows() -> None:
     y = torch.arange(10, dtype=torch.float64)[:, None]
     assert RnC().score(1000 * y, Tags(target=y, scaled=y)) == pytest.approx(0.0, abs=1e-9)

@@ -31,15 +31,16 @@ def digits() -> Dataset:
 
 @pytest.fixture
 def job(digits: Dataset) -> Callable[..., Job]:
-    def make(folder: Path, method: str = "rnc", norm: str = "batch", **settings: object) -> Job:
-        chosen = METHODS[method]()
+    def make(folder: Path, method: str = "rnc", norm: str = "batch", queue: int = 0, **settings: object) -> Job:
+        chosen = METHODS[method](**({"queue": queue} if queue else {}))
         encoder, width = build_encoder("small-cnn", kind="image", shape=(1, 8, 8), norm=norm)  # type: ignore[arg-type]
         torch.manual_seed(0)
         net = chosen.build(torch.nn.Sequential(encoder, torch.nn.Dropout(0.1)), width, 1)
         run = TrainSettings(**{"passes": 8, "batch_size": 32, "lr": 0.4, **settings})  # type: ignore[arg-type]
         views = Views("image", 8, ("flip", "light"), 0, (0.5,), (0.5,))
         folder.mkdir(exist_ok=True)
-        return Job(chosen, net, digits, views, Scaling.of(digits.target[digits.rows("train")]), run, folder, "go on")
+        scaling, memory = Scaling.of(digits.target[digits.rows("train")]), chosen.memory(width, 1)
+        return Job(chosen, net, digits, views, scaling, run, folder, "go on", memory)
 
     return make
 

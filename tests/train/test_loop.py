@@ -45,11 +45,11 @@ class _StopAt:
     def __getattr__(self, name: str) -> object:
         return getattr(self._method, name)
 
-    def loss(self, net: torch.nn.Module, batch: Batch) -> LossOutput:
+    def loss(self, net: torch.nn.Module, batch: Batch, memory: torch.nn.Module | None) -> LossOutput:
         self._calls -= 1
         if self._calls == 0:
             os.kill(os.getpid(), self._number)
-        return self._method.loss(net, batch)  # type: ignore[attr-defined]
+        return self._method.loss(net, batch, memory)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("method", ["rnc", "baseline"])
@@ -74,6 +74,23 @@ def test_a_stopped_run_resumes_to_the_bit(
         for log in (tmp_path / "straight" / "log.jsonl", tmp_path / "stopped" / "log.jsonl")
     ]
     assert logs[0] == logs[1]
+
+
+def test_a_queue_is_in_the_checkpoint_and_resumes_to_the_bit(
+    tmp_path: Path, job: Callable[..., Job], trained: Trainer
+) -> None:
+    """90 rows are no multiple of the batch (64 rows of views), so the queue has wrapped when the run is stopped."""
+    straight = trained(tmp_path / "straight", queue=90)
+    assert not _same(straight, trained(tmp_path / "none"))
+    made = job(tmp_path / "stopped", queue=90)
+    object.__setattr__(made, "method", _StopAt(made.method, 7, signal.SIGTERM))
+    with pytest.raises(StoppedError):
+        train(made, Accelerator(cpu=True), stream=None)
+    assert _same(straight, trained(tmp_path / "stopped", queue=90))
+    ends = [load_checkpoint(tmp_path / name / "checkpoints") for name in ("straight", "stopped")]
+    memories = [end.tensors["memory"] for end in ends if end is not None]
+    assert int(memories[0]["seen"]) > 90
+    assert _same(memories[0], memories[1])
 
 
 @pytest.mark.parametrize(
@@ -109,9 +126,9 @@ class _NanAt:
     def __getattr__(self, name: str) -> object:
         return getattr(self._method, name)
 
-    def loss(self, net: torch.nn.Module, batch: Batch) -> LossOutput:
+    def loss(self, net: torch.nn.Module, batch: Batch, memory: torch.nn.Module | None) -> LossOutput:
         self._calls -= 1
-        out = self._method.loss(net, batch)  # type: ignore[attr-defined]
+        out = self._method.loss(net, batch, memory)  # type: ignore[attr-defined]
         return LossOutput(out.total * float("nan")) if self._calls == 0 else out
 
 
@@ -188,8 +205,8 @@ class _Recorded:
     def __getattr__(self, name: str) -> object:
         return getattr(self._method, name)
 
-    def loss(self, net: torch.nn.Module, batch: Batch) -> LossOutput:
-        out = self._method.loss(net, batch)  # type: ignore[attr-defined]
+    def loss(self, net: torch.nn.Module, batch: Batch, memory: torch.nn.Module | None) -> LossOutput:
+        out = self._method.loss(net, batch, memory)  # type: ignore[attr-defined]
         self.losses.append((batch.tags.instance.tolist(), float(out.total.detach())))
         return out
 

@@ -53,7 +53,8 @@ def same_on_all_processes(owner: str, *tensors: Tensor) -> None:
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return
-    mine = torch.stack([number for x in tensors for number in _checksum(x)])
+    device = tensors[0].device
+    mine = torch.stack([number.to(device) for x in tensors for number in _checksum(x)])
     found = torch.cat([mine, ~mine])  # the largest of ~x is ~ the smallest of x
     dist.all_reduce(found, op=dist.ReduceOp.MAX)
     if not torch.equal(found[: len(mine)], ~found[len(mine) :]):

@@ -1,4 +1,4 @@
-"""The arithmetic of contrast: similarities, and the one function that every contrastive loss calls."""
+"""The arithmetic of contrast: similarities, the one function behind every contrastive loss, and its fast forms."""
 
 from isotone.core.contrast import contrast as contrast
 from isotone.core.contrast import floor as floor

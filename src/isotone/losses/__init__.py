@@ -17,6 +17,7 @@ from isotone.losses.nce import pirl_nce as pirl_nce
 from isotone.losses.rnc import RnCLoss as RnCLoss
 from isotone.losses.rnc import rnc as rnc
 from isotone.losses.rnc import rnc_floor as rnc_floor
+from isotone.losses.rnc import rnc_output as rnc_output
 from isotone.losses.supcon import SupConLoss as SupConLoss
 from isotone.losses.supcon import supcon as supcon
 from isotone.losses.supcon import supcon_output as supcon_output

@@ -17,7 +17,7 @@ from isotone.core.kernels import rnc_rows, rnc_triton
 from isotone.core.rows import Anchors, contrast_rows
 from isotone.core.similarity import SIMILARITIES
 from isotone.errors import ShapeError
-from isotone.records import Candidates, Similarity, Tags
+from isotone.records import Candidates, LossOutput, Similarity, Tags
 from isotone.relations.columns import ColumnDistance
 from isotone.relations.combine import partial
 from isotone.relations.label import target_relation
@@ -76,13 +76,48 @@ def rnc(
 
     Source: arXiv 2210.01189, equations 1-3; Table 6 for `positives`.
     """
+    return rnc_output(
+        embeddings,
+        targets,
+        temperature=temperature,
+        similarity=similarity,
+        distance=distance,
+        weights=weights,
+        positives=positives,
+        missing=missing,
+        others=others,
+    ).total
+
+
+def rnc_output(
+    embeddings: Float[Tensor, "n d"] | Float[Tensor, "b v d"],
+    targets: Shaped[Tensor, "b *k"],
+    *,
+    temperature: float = 2.0,
+    similarity: str | Similarity = "l2",
+    distance: str | TargetDistance = "l1",
+    weights: Float[Tensor, " b"] | None = None,
+    positives: int | None = None,
+    missing: Missing = "error",
+    others: Candidates | None = None,
+) -> LossOutput:
+    """Return `rnc` as `total`, and in `parts` the number of rows that no candidate can be ranked for, `lonely`.
+
+    Args:
+        embeddings: (n, d) or (b, v, d), `targets` and the rest: see `rnc`.
+
+    Example:
+        >>> unlabelled = torch.tensor([20.0, torch.nan, 35.0])
+        >>> rnc_output(torch.eye(3), unlabelled, missing="mask").parts["lonely"]
+        tensor(1)
+    """
     _check_settings(temperature, positives, missing)
     z, y, w = _checked(embeddings, targets, weights, others, missing)
     by = _measure(distance, missing, y, others)
-    value = unchecked_rnc(
+    out = unchecked_rnc(
         z, y, temperature=temperature, similarity=similarity, distance=by, weights=w, positives=positives, others=others
     )
-    return value.to(torch.promote_types(z.dtype, torch.float32))
+    return LossOutput(out.total.to(torch.promote_types(z.dtype, torch.float32)), out.parts)
 
 
 def unchecked_rnc(
@@ -95,8 +130,8 @@ def unchecked_rnc(
     weights: Float[Tensor, " n"] | None = None,
     positives: int | None = None,
     others: Candidates | None = None,
-) -> Float[Tensor, ""]:
-    """Return `rnc` of rows and float64 targets that are known to be sound; NaN goes through to the value.
+) -> LossOutput:
+    """Return `rnc_output` of rows and float64 targets that are known to be sound; NaN goes through to the value.
 
     Args:
         z: (n, d), `targets`: (n, k), the rest as in `rnc`; weights: (n,) float64.
@@ -104,20 +139,20 @@ def unchecked_rnc(
     Example:
         >>> line = torch.tensor([[0.0], [1.0], [3.0]])
         >>> settings = {"temperature": 1.0, "similarity": "l2", "distance": "l1"}
-        >>> round(unchecked_rnc(line, line.double(), **settings).item(), 6)
+        >>> round(unchecked_rnc(line, line.double(), **settings).total.item(), 6)
         0.125575
     """
     plain = weights is None and positives is None and others is None
     if plain and similarity == "l2" and distance in ("l1", "l2"):
         if z.is_cuda and rnc_triton.usable(z, targets):
-            return rnc_triton.rnc_triton(z, targets[:, 0], temperature)
+            return _all_ranked(rnc_triton.rnc_triton(z, targets[:, 0], temperature))
         if rnc_rows.usable(z, targets):
-            return rnc_rows.rnc_rows(z, targets[:, 0], temperature)
+            return _all_ranked(rnc_rows.rnc_rows(z, targets[:, 0], temperature))
     batch = batch_candidates(z, Tags(target=targets))
     weight = weights
     if others is not None and weights is not None:
         weight = torch.cat([weights, weights.new_ones(len(others.embeddings))])
-    found = contrast_rows(
+    return contrast_rows(
         Anchors(z, batch.tags, weights),
         batch if others is None else joined(batch, others),
         similarity=_similarity(similarity),
@@ -126,7 +161,6 @@ def unchecked_rnc(
         positives=positives,
         weight=weight,
     )
-    return found.total
 
 
 def rnc_floor(
@@ -217,6 +251,10 @@ class RnCLoss(nn.Module):
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _all_ranked(total: Tensor) -> LossOutput:
+    return LossOutput(total, {"lonely": torch.zeros((), dtype=torch.int64, device=total.device)})
 
 
 def _check_settings(temperature: float, positives: int | None, missing: str) -> None:

@@ -35,11 +35,20 @@ class Baseline:
         """Return the encoder with a linear head on top."""
         return Network(encoder, nn.Linear(width, predictor(self.head).outputs(k)))
 
-    def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
+    def memory(self, width: int, k: int) -> None:
+        """Return None: nothing is remembered between steps."""
+        del width, k
+
+    def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the head's loss over all rows in all processes."""
+        del memory
         v = batch.views.shape[0]
         out, target = net(batch.views.flatten(0, 1)), _target(batch.tags).repeat(v, 1)
         return LossOutput(predictor(self.head).loss(gather(out), gather(target).to(out.dtype)))
+
+    def after_step(self, memory: nn.Module | None, out: LossOutput) -> None:
+        """Do nothing."""
+        del memory, out
 
     def score(self, out: Float[Tensor, "n o"], tags: Tags) -> float:
         """Return the mean absolute error on clean validation rows, in standard deviations of the target."""

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.candidates import gather
+from isotone.candidates import Queue, gather
 from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
-from isotone.records import Batch, LossOutput, Tags
+from isotone.records import Batch, Candidates, LossOutput, Tags
 
 SCORED_ROWS = 1024  # the validation score is quadratic in the rows
 
@@ -31,6 +31,8 @@ class RnC:
         similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
         distance: of targets: l1 (the paper's) or l2; several targets are standardised first.
         views: augmented copies of each sample in a batch; the paper's 2.
+        queue: past embeddings that each sample is compared with besides the batch, for batches that have to be small;
+            a few batches' worth, since they were made by an older encoder. The paper has none.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
@@ -38,6 +40,7 @@ class RnC:
     similarity: Literal["l2", "cosine", "dot"] = "l2"
     distance: Literal["l1", "l2"] = "l1"
     views: int = 2
+    queue: int = 0
 
     select: ClassVar[Literal["last", "val"]] = "last"
     default_lr: ClassVar[float] = 0.5
@@ -45,28 +48,42 @@ class RnC:
     def __post_init__(self) -> None:
         check.positive("temperature", self.temperature)
         check.between("views", self.views, 1, 16)
+        check.between("queue", self.queue, 0, 1_000_000)
 
     def build(self, encoder: nn.Module, width: int, k: int) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
         del width, k
         return Network(encoder)
 
-    def loss(self, net: nn.Module, batch: Batch) -> LossOutput:
+    def memory(self, width: int, k: int) -> Queue | None:
+        """Return the queue, empty, where there is one."""
+        return Queue(self.queue, width, target=k) if self.queue else None
+
+    def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the RnC loss of all views in all processes."""
         v, b = batch.views.shape[:2]
         h = net(batch.views.flatten(0, 1)).unflatten(0, (v, b))  # (v, b, d)
-        h = (
-            gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
-        )  # (v * all b, d): the same on any number of processes
-        return LossOutput(self._rnc(h, gather(_ranked(batch.tags)).repeat(v, 1)))
+        # (v * all b, d), the same on any number of processes
+        h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
+        y = gather(_ranked(batch.tags)).repeat(v, 1)
+        others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
+        return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
+
+    def after_step(self, memory: nn.Module | None, out: LossOutput) -> None:
+        """Put the step's embeddings into the queue."""
+        if isinstance(memory, Queue):
+            memory.update(out.carry["h"], Tags(target=out.carry["y"]))
 
     def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
         """Return how far the loss of clean validation rows is above the floor that their ties set."""
         h, y = out[:SCORED_ROWS], _ranked(tags)[:SCORED_ROWS]
         return float(self._rnc(h, y) - rnc_floor(y, distance=self.distance))
 
-    def _rnc(self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
-        return unchecked_rnc(h, y, temperature=self.temperature, similarity=self.similarity, distance=self.distance)
+    def _rnc(
+        self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"], others: Candidates | None = None
+    ) -> Float[Tensor, ""]:
+        settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self.distance}
+        return unchecked_rnc(h, y, others=others, **settings).total  # pyright: ignore[reportArgumentType]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class Job:
         settings: of the run.
         folder: the run folder; holds `checkpoints/` and `log.jsonl`.
         go_on: the command that resumes the run, for messages.
+        memory: what `method.memory` returned.
     """
 
     method: Method
@@ -65,6 +66,7 @@ class Job:
     settings: TrainSettings
     folder: Path
     go_on: str
+    memory: nn.Module | None = None
 
     @property
     def epochs(self) -> int:
@@ -120,6 +122,7 @@ class _Loop:
         self.method, self.settings = job.method, job.settings
         self.net = job.net.to(accelerator.device)
         share_weights(self.net)
+        self.memory = nn.Module() if job.memory is None else job.memory.to(accelerator.device)
         accelerator.prepare_model(self.net, evaluation_mode=True)  # precision; the gradients we average ourselves
         self.optimizer = accelerator.prepare_optimizer(build_optimizer(self.net, self.settings, job.lr))
         self.rows, self.val = job.dataset.rows("train"), job.dataset.rows("val")
@@ -188,6 +191,7 @@ class _Loop:
             self.accelerator.clip_grad_norm_(self.net.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.method.after_step(self.job.memory, out)
         self._count(out, lr)
         return float(out.total.detach())
 
@@ -196,7 +200,7 @@ class _Loop:
         torch.manual_seed(key("step", self.settings.seed, self.state.step, self.accelerator.process_index))  # dropout
         cached = Cached(self.net, micro_batch=micro_batch, backward=self.accelerator.backward)
         with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
-            out = self.method.loss(self.halving.agreeing(cached), batch)
+            out = self.method.loss(self.halving.agreeing(cached), batch, self.job.memory)
         loss = float(out.total.detach())
         if not math.isfinite(loss):
             with torch.no_grad():
@@ -282,6 +286,7 @@ class _Loop:
         state, scaler = self.state, self.accelerator.scaler
         optimizer, numbers = pack(self.optimizer.state_dict())
         tensors = {"model": dict(self.net.state_dict()), "optimizer": optimizer, "best": state.best}
+        tensors["memory"] = dict(self.memory.state_dict())
         record = {
             "step": state.step,
             "best_score": state.best_score if math.isfinite(state.best_score) else None,
@@ -304,6 +309,7 @@ class _Loop:
         record = found.state
         best_score = record["best_score"]
         self.net.load_state_dict(found.tensors["model"])
+        self.memory.load_state_dict(found.tensors.get("memory", {}))
         self.optimizer.load_state_dict(
             unpack(self.optimizer.state_dict(), found.tensors["optimizer"], record["optimizer"])
         )

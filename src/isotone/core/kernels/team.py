@@ -2,8 +2,8 @@
 
 Threads of our own would share the processor with torch's: after a parallel matrix product its workers wait some
 milliseconds in a busy loop, longer than the rows of a batch take. So the loop is handed to the OpenMP team that torch
-itself computes with (GNU's runtime, on Linux); where that is not to be had, threads of our own do the same. As with torch's
-own operations, a process that was forked after the first of them must not compute: start it anew (spawn).
+itself computes with (GNU's runtime, on Linux); where that is not to be had, threads of our own do the same. As with
+torch's own operations, a process that was forked after the first of them must not compute: start it anew (spawn).
 """
 
 import ctypes
