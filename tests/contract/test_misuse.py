@@ -37,7 +37,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "one label for every row of two views": (
         lambda: losses.triplet(VIEWS, torch.arange(8)),
-        "triplet expects labels (4,), one for each sample, got (8,). "
+        "Triplet loss expects labels (4,), one for each sample, got (8,). "
         "Views of one sample share its label: pass embeddings (b, v, d) with labels (b,).",
     ),
     "features that have diverged": (
@@ -48,7 +48,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "a queue without targets, which RnC cannot rank": (
         lambda: losses.rnc(Z, Y, others=Candidates(torch.ones(3, 4), Tags())),
         "RnC expects other candidates (m, 4) with targets (m, 1), got "
-        "(3, 4) with none. Fill Candidates(embeddings, Tags(target=...)).",
+        "(3, 4) with None. Fill Candidates(embeddings, Tags(target=...)).",
     ),
 }
 

@@ -27,8 +27,8 @@ images = (found.images[:160] * (255 / 16)).astype(np.uint8)
 try:
     more = {"queue": 100} if method == "queue" else {}
     method = "rnc" if method == "queue" else method
-    fit((images, found.images[:160].mean((1, 2))), method=method, out=out, **more, quiet=True, norm="group", device="cpu",
-        passes=20 if method == "rnc" else 10, batch_size=int(batch), lr=0.005, augment=["flip", "noise"])
+    fit((images, found.images[:160].mean((1, 2))), method=method, out=out, quiet=True, norm="group", **more,
+        device="cpu", passes=20 if method == "rnc" else 10, batch_size=int(batch), lr=0.005, augment=["flip", "noise"])
 except Exception as error:
     print(type(error).__name__, error)
     raise
