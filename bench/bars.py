@@ -92,7 +92,8 @@ def _peaks(table: Table, n: int, d: int, limit: float) -> Iterable[Bar]:
 
 
 def _exponents(table: Table) -> Iterable[Bar]:
-    for loss in sorted({key[0] for key in table if key[1] == "isotone"}):
+    # triplet is not held to it: it sorts each anchor's negatives, N^2 log N
+    for loss in sorted({key[0] for key in table if key[1] == "isotone"} - {"triplet"}):
         times = {n: _ms(table, loss, "isotone", n) for name, v, n, d in table if (name, v, d) == (loss, "isotone", 512)}
         points = [(math.log(n), math.log(ms)) for n, ms in times.items() if ms and ms < math.inf and n >= FITTED_FROM]
         if len(points) >= 3:

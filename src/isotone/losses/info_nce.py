@@ -134,17 +134,20 @@ def _views(
             f"InfoNCE expects two or more views (b, v, d), got {tuple(embeddings.shape)}: with one view nothing is "
             "positive. Stack two augmented views: torch.stack((z1, z2), 1); or pass info_nce(anchors, partners)."
         )
-    z = check.embeddings(embeddings, "InfoNCE")
-    b, views, d = embeddings.shape
+    _, views, d = embeddings.shape
+    z = check.embeddings(embeddings.flatten(0, 1), "InfoNCE")  # the views of a sample side by side: no copy
     extra = None if negatives is None else _negatives(negatives, d)
-    sample = torch.arange(b, device=z.device).repeat(views)
     x, itself = unit(z, temperature**-0.5), torch.arange(len(z), device=z.device)
+    sample, view = itself // views, itself % views
     rows, column = x, sample
     if extra is not None:
         rows = torch.cat([x, unit(extra.to(x), temperature**-0.5)])
         column = torch.cat([sample, sample.new_full((len(extra),), -1)])  # nobody's positives
     weight = x.new_full((len(x),), 1 / len(x))
-    return log_sum_exp_rows(x, rows, weight, own=itself, positives=Positives(sample, column)).to(x.dtype)
+    others = (view[:, None] + torch.arange(1, views, device=z.device)) % views  # (n, v - 1)
+    places = (sample * views)[:, None] + others
+    positives = Positives(sample, column, places=places)
+    return log_sum_exp_rows(x, rows, weight, own=itself, positives=positives).to(x.dtype)
 
 
 def _pairs(

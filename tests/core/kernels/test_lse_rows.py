@@ -84,6 +84,20 @@ def test_one_tensor_in_both_roles(form: str | None, cells: int, monkeypatch: pyt
     _assert_same(_fast([a, twin], WEIGHT, option), _slow([a, a], WEIGHT, option), [a])
 
 
+@pytest.mark.parametrize("cells", [1, 20, 10**6])
+def test_places_are_the_labels_said_in_another_way(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CELLS", cells)
+    x, own = _normal(9, 3).requires_grad_(), torch.arange(9)
+    sample = torch.arange(3).repeat(3)  # three views of three samples
+    places = (own[:, None] + torch.tensor([3, 6])) % 9
+    weight = torch.arange(1.0, 10.0, dtype=torch.float64)
+    found = [
+        log_sum_exp_rows(x, x, weight, own=own, positives=Positives(sample, sample, places=given))
+        for given in (None, places)
+    ]
+    _assert_same(found[1], found[0], [x])
+
+
 def test_gradcheck_and_a_gradient_for_one_of_the_two() -> None:
     a, b, positives = _normal(7, 3), _normal(9, 3, seed=1), Positives(ROW, COLUMN)
     for first, second in ((True, True), (True, False), (False, True)):

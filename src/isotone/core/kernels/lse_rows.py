@@ -30,11 +30,18 @@ class Positives:
         column: (m,) labels of the columns.
         form: what is taken off the row's log-sum-exp: `out`, the mean of its positives' logits; `in`, the logarithm of
             the mean of their exponentials.
+        places: (n, p) the positives' columns, where every row has p of them and the form is `out`: quicker than to
+            look for equal labels.
     """
 
     row: Int[Tensor, " n"]
     column: Int[Tensor, " m"]
     form: Literal["out", "in"] = "out"
+    places: Int[Tensor, "n p"] | None = None
+
+    def of(self, rows: slice) -> "Positives":
+        """Return the positives of some rows."""
+        return replace(self, row=self.row[rows], places=None if self.places is None else self.places[rows])
 
 
 def log_sum_exp_rows(
@@ -100,7 +107,7 @@ class _Rows(torch.autograd.Function):
                         grad_more[few],
                         weight[few],
                         None if own is None else own[few],
-                        None if positives is None else replace(positives, row=positives.row[few]),
+                        None if positives is None else positives.of(few),
                     )
                 if any(ctx.needs_input_grad):
                     _add_gradient(grad_a, grad_b, s, a, b, rows)
@@ -135,22 +142,29 @@ def _descend(
     top = _top(s, more)  # (r, 1)
     s.sub_(top)
     base, pull = -top[:, 0], None  # what is taken off, relative to top
-    if positives is not None:
+    places = None if positives is None else positives.places
+    if places is not None:
+        base = s.gather(1, places).mean(1)
+    elif positives is not None:
         same = positives.row[:, None] == positives.column  # (r, m)
         if at is not None:
             same[at] = False
         count = same.sum(1, keepdim=True)
         taken, pull = (_mean if positives.form == "out" else _log_mean)(s, same, count.clamp_min(1))
         base, weight = taken, weight * (count[:, 0] > 0)
-    more.sub_(top).exp_()
-    mass = (s.exp_().sum(1) + more.sum(1)).clamp_min(1.0)  # the greatest adds 1; 0 where nothing is kept
+    mass = s.exp_().sum(1)
+    if more.shape[1]:
+        mass += more.sub_(top).exp_().sum(1)
+    mass.clamp_min_(1.0)  # the greatest adds 1; 0 where nothing is kept
     wide = wide_dtype(s.device)
-    value = (weight.to(wide) * (mass.log().to(wide) - base.to(wide))).sum()
+    value = (weight * (mass.log().to(wide) - base)).sum()
     scale = (weight / mass)[:, None]
     s.mul_(scale)
     more.mul_(scale)
     if pull is not None:
         s.sub_(pull.mul_(weight[:, None]))
+    if places is not None:
+        s.scatter_add_(1, places, (weight / -places.shape[1])[:, None].expand(places.shape))
     return value
 
 
@@ -167,8 +181,8 @@ def _descend_fused(
 
 def _top(*parts: Float[Tensor, "r _"]) -> Float[Tensor, "r 1"]:
     """Return each row's greatest logit, 0 where there is none."""
-    tops = [x.amax(1, keepdim=True) for x in parts if x.shape[1]]
-    top = torch.cat([*tops, parts[0].new_full((len(parts[0]), 1), -torch.inf)], 1).amax(1, keepdim=True)
+    tops = [x.amax(1, keepdim=True) for x in parts if x.shape[1]] or [parts[0].new_zeros(len(parts[0]), 1)]
+    top = tops[0] if len(tops) == 1 else torch.cat(tops, 1).amax(1, keepdim=True)
     return top.masked_fill_(top == -torch.inf, 0.0)
 
 
