@@ -56,7 +56,7 @@ def test_two_processes_equal_one(tmp_path: Path, method: str, batch: int) -> Non
     assert one.pop("step") == two.pop("step") == "step-00000020"
     worst = max(float((one[name] - two[name]).abs().max()) for name in one)  # type: ignore[operator]
     print(f"{method}, batch {batch}: largest weight difference after 20 steps {worst:.1e}")
-    assert worst < 1e-6
+    assert worst < (5e-6 if method == "queue" else 1e-6)  # a queue hands the rounding of past steps on
 
 
 def test_the_command_line_runs_on_two_processes(tmp_path: Path) -> None:
