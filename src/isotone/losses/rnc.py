@@ -58,12 +58,10 @@ def rnc(
         positives: only the k nearest in target, and what ties with the k-th, are positives, as in the paper's ablation.
         missing: `error`, or `mask`: a target that is NaN in some of its dimensions is compared in the others, as
             `isotone.relations.partial` does; pairs that share none leave each other out.
-        others: further candidates with their targets, such as a queue's: compared with, and positives of weight 1, but
-            never anchors.
+        others: further candidates with targets, such as a queue's: compared with, positives of weight 1, never anchors.
 
     Returns:
-        A scalar in the type of the embeddings (at least float32). With two rows it is 0: nothing to rank; where no
-        pair is left, 0, joined to the graph.
+        A scalar in the type of the embeddings (at least float32). With two rows, or where no pair is left, 0.
 
     Raises:
         ShapeError: for other shapes, types or lengths, fewer than two rows, infinity, and NaN unless `mask`.
