@@ -59,3 +59,47 @@ def test_each_is_an_error_that_names_the_fix(misuse: str) -> None:
     with pytest.raises(IsotoneError) as caught:
         call()
     assert str(caught.value) == message
+
+
+OWNERS = {
+    "SupCon": losses.supcon,
+    "Triplet loss": losses.triplet,
+    "Contrastive loss": losses.contrastive,
+    "Lifted loss": losses.lifted,
+}
+LABELS = torch.arange(4)
+REFUSED: list[tuple[torch.Tensor, torch.Tensor, str]] = [
+    (Z[0], LABELS, "expects embeddings (n, d) or (b, v, d), got (4,). Add the width: embeddings[:, None]."),
+    (Z.long(), LABELS, "expects float embeddings, got torch.int64. Use embeddings.float()."),
+    (
+        Z[:1],
+        LABELS[:1],
+        "compares samples and needs at least 2 rows, got 1. Use a larger batch, or drop the last incomplete one.",
+    ),
+    (
+        Z / 0,
+        LABELS,
+        "expects finite embeddings, got NaN or infinity in 4 of 4 rows (0, 1, 2, 3). "
+        "The network has diverged or its input is damaged: look at the loss before.",
+    ),
+    (
+        Z,
+        LABELS.float(),
+        "asks whether labels are equal and expects integers, got torch.float32. "
+        "Use RnC for real targets; for classes pass labels.long().",
+    ),
+    (
+        Z,
+        LABELS[:3],
+        "expects labels (4,), one for each sample, got (3,). "
+        "Views of one sample share its label: pass embeddings (b, v, d) with labels (b,).",
+    ),
+]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize(("z", "y", "message"), REFUSED)
+def test_losses_of_labels_name_what_is_wrong(owner: str, z: torch.Tensor, y: torch.Tensor, message: str) -> None:
+    with pytest.raises(IsotoneError) as caught:
+        OWNERS[owner](z, y)
+    assert str(caught.value) == f"{owner} {message}"

@@ -12,10 +12,10 @@ from torch import nn
 
 import isotone
 from isotone.errors import ConfigError
+from isotone.evaluate.knn import knn_numbers
+from isotone.evaluate.linear import ridge
 from isotone.evaluate.metrics import regression_metrics
 from isotone.evaluate.probe import ProbeData, ProbeResult
-from isotone.evaluate.probe_knn import knn_numbers
-from isotone.evaluate.probe_linear import ridge
 from isotone.evaluate.probes import (
     CLASS_PROBES,
     NUMBER_PROBES,

@@ -14,11 +14,11 @@ from jaxtyping import Float, Shaped
 
 from isotone.check import choice
 from isotone.errors import ConfigError
+from isotone.evaluate.knn import knn_classes, knn_numbers
+from isotone.evaluate.linear import logistic, ridge
 from isotone.evaluate.metrics import regression_metrics
 from isotone.evaluate.probe import ProbeData, ProbeResult
-from isotone.evaluate.probe_knn import knn_classes, knn_numbers
-from isotone.evaluate.probe_linear import logistic, ridge
-from isotone.evaluate.probe_svm import svm
+from isotone.evaluate.svm import svm
 
 Probe = Callable[[ProbeData], ProbeResult]
 

@@ -10,8 +10,8 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from isotone.errors import ConfigError, ShapeError
+from isotone.evaluate.linear import PENALTIES, RIDGE_PENALTIES, logistic, ridge
 from isotone.evaluate.probe import ProbeData, standardised
-from isotone.evaluate.probe_linear import PENALTIES, RIDGE_PENALTIES, logistic, ridge
 
 
 def _numbers(n: int = 60, d: int = 8, seed: int = 0) -> ProbeData:

@@ -13,7 +13,7 @@ from sklearn.svm import LinearSVC
 
 from isotone.errors import ConfigError, ShapeError
 from isotone.evaluate.probe import ProbeData
-from isotone.evaluate.probe_svm import COSTS, average_precision, svm
+from isotone.evaluate.svm import COSTS, average_precision, svm
 
 
 def _slow(positive: list[bool], score: list[float]) -> float:

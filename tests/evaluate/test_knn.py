@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from isotone.errors import ConfigError, ShapeError
+from isotone.evaluate.knn import knn_classes, knn_numbers
 from isotone.evaluate.probe import ProbeData
-from isotone.evaluate.probe_knn import knn_classes, knn_numbers
 
 
 def _slow_number(h: np.ndarray, train: np.ndarray, y: np.ndarray, k: int, weights: str) -> float:
