@@ -15,7 +15,8 @@ from isotone.evaluate.metrics import paired_difference
 
 
 def main(runs: list[Path]) -> None:
-    """Print a Markdown table, one row for each run and model; constant predictors once for each run."""
+    """Print a Markdown table, one row for each run and model; a constant predictor once for each test set."""
+    told: set[tuple[str, float, float]] = set()
     print("| run | predictor | test MAE | 95 % interval | gain on the median | R² | order | seconds |")
     print("|---|---|---|---|---|---|---|---|")
     for run in runs:
@@ -25,6 +26,9 @@ def main(runs: list[Path]) -> None:
             if row["split"] == "test" and not row["model"].startswith("mean of"):
                 mae, r2, own = row["mae"], row["r2"]["value"], row["role"] == "model"
                 order = f"{metrics['order']['spearman']:.2f}" if own else ""
+                if row["role"] == "constant" and (row["model"], mae["value"], mae["low"]) in told:
+                    continue
+                told.add((row["model"], mae["value"], mae["low"]))
                 cells = [run.name, row["model"], f"{mae['value']:.2f}", f"{mae['low']:.2f} to {mae['high']:.2f}"]
                 cells.append(gain(run) if own else "")
                 print("| " + " | ".join([*cells, f"{r2:.2f}", order, f"{seconds:.0f}" if own else ""]) + " |")
