@@ -1,5 +1,6 @@
 """The one place that words input errors for tensors and settings: what was expected, what came, what to do."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -111,13 +112,13 @@ def labels(y: Shaped[Tensor, " b"], rows: int, views: int, owner: str) -> Int[Te
             f"{owner} expects labels ({b},), one for each sample, got {tuple(y.shape)}. "
             "Views of one sample share its label: pass embeddings (b, v, d) with labels (b,)."
         )
-    return y.long().repeat(views)
+    return y.long() if views == 1 else y.long().repeat(views)
 
 
 def finite(x: Tensor, owner: str, what: str, fix: str) -> None:
     """Raise a ShapeError that names the first rows where `x` is NaN or infinite."""
     # a finite sum proves it in one pass; one that overflows needs the look at each entry
-    if (x.is_floating_point() and bool(x.sum().isfinite())) or bool(torch.isfinite(x).all()):
+    if (x.is_floating_point() and math.isfinite(x.sum().item())) or bool(torch.isfinite(x).all()):
         return
     bad = (~torch.isfinite(x)).reshape(x.shape[0], -1).any(1).nonzero().flatten().tolist()
     named = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")

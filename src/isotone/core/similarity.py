@@ -109,7 +109,7 @@ class _Unit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, length: float) -> Tensor:
         norm = x.norm(dim=1, keepdim=True)
-        if not bool(((norm > 1e-15) & (norm < 1e15)).all()):  # a square may have overflowed or vanished; or zeros
+        if not norm.clamp(1e-15, 1e15).equal(norm):  # a square may have overflowed or vanished; or zeros
             largest = x.abs().amax(1, keepdim=True)
             largest = torch.where(largest > 0, largest, 1.0)
             norm = (x / largest).norm(dim=1, keepdim=True)
@@ -126,5 +126,5 @@ class _Unit(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         y, norm = ctx.saved_tensors
-        along = (y * grads[0]).sum(1, keepdim=True).div_(ctx.length**2)
-        return (grads[0] - y * along).mul_(ctx.length / norm), None
+        along = (y * grads[0]).sum(1, keepdim=True)
+        return torch.addcmul(grads[0], y, along, value=-(ctx.length**-2)).mul_(ctx.length / norm), None

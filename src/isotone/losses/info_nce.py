@@ -138,14 +138,14 @@ def _views(
     z = check.embeddings(embeddings.flatten(0, 1), "InfoNCE")  # the views of a sample side by side: no copy
     extra = None if negatives is None else _negatives(negatives, d)
     x, itself = unit(z, temperature**-0.5), torch.arange(len(z), device=z.device)
-    sample, view = itself // views, itself % views
+    sample = itself // views
     rows, column = x, sample
     if extra is not None:
         rows = torch.cat([x, unit(extra.to(x), temperature**-0.5)])
         column = torch.cat([sample, sample.new_full((len(extra),), -1)])  # nobody's positives
     weight = x.new_full((len(x),), 1 / len(x))
-    others = (view[:, None] + torch.arange(1, views, device=z.device)) % views  # (n, v - 1)
-    places = (sample * views)[:, None] + others
+    others = (itself[:views, None] + itself[1:views]) % views  # (v, v - 1) of each view
+    places = itself.view(-1, views)[:, others].flatten(0, 1)  # (n, v - 1)
     positives = Positives(sample, column, places=places)
     return log_sum_exp_rows(x, rows, weight, own=itself, positives=positives).to(x.dtype)
 

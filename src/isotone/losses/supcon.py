@@ -100,14 +100,15 @@ def unchecked_supcon(
     x = unit(z, temperature**-0.5)  # so that a product of two rows is cosine / temperature
     _, group, count = labels.unique(return_inverse=True, return_counts=True)
     paired = count[group] > 1
+    found = paired.sum()
     total = log_sum_exp_rows(
         x,
         x,
-        paired.to(x.dtype) / paired.sum().clamp_min(1),
+        paired / found.clamp_min(1).to(x.dtype),
         own=torch.arange(len(x), device=x.device),
         positives=Positives(group, group, form),
     )
-    return LossOutput(total.to(x.dtype), {"lonely": (~paired).sum()})
+    return LossOutput(total.to(x.dtype), {"lonely": len(x) - found})
 
 
 class SupConLoss(nn.Module):

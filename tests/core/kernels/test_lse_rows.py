@@ -150,8 +150,18 @@ def test_nan_goes_through() -> None:
     a = _normal(4, 3)
     a[1, 2] = float("nan")
     assert log_sum_exp_rows(a, _normal(5, 3), torch.ones(4)).isnan()
-    positives = Positives(torch.zeros(4, dtype=torch.int64), torch.zeros(5, dtype=torch.int64), "in")
-    assert log_sum_exp_rows(a, _normal(5, 3), torch.ones(4), positives=positives).isnan()
+    for form in ("out", "in"):
+        positives = Positives(torch.zeros(4, dtype=torch.int64), torch.zeros(5, dtype=torch.int64), form)
+        for own in (None, torch.arange(4)):
+            assert log_sum_exp_rows(a, _normal(5, 3), torch.ones(4), own=own, positives=positives).isnan()
+
+
+def test_neighbouring_labels_stay_apart_up_to_2_24_in_float32() -> None:
+    last = 2**24 - torch.arange(3)  # beyond, float32 takes 2^24 + 1 for 2^24
+    zero = torch.zeros(3, 1)
+    logits = torch.tensor([[0.0], [1.0], [2.0]])
+    found = log_sum_exp_rows(zero + 1, logits, torch.ones(3), positives=Positives(last, last))
+    assert found.item() == pytest.approx(4.222818, rel=1e-6)  # 3 ln(1 + e + e^2) - (0 + 1 + 2)
 
 
 def test_without_a_gradient_none_is_made() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -26,7 +26,7 @@ class Positives:
     """Which columns are a row's positives: those with its label, its own left out.
 
     Args:
-        row: (n,) labels of the rows.
+        row: (n,) labels of the rows, whole numbers up to 2^24: they are compared as floats, which is quicker.
         column: (m,) labels of the columns.
         form: what is taken off the row's log-sum-exp: `out`, the mean of its positives' logits; `in`, the logarithm of
             the mean of their exponentials.
@@ -136,22 +136,21 @@ def _descend(
     """Turn the logits of some rows, `s` and `more`, into the gradient of their terms; return the terms' sum."""
     if s.is_cuda and positives is not None and not more.shape[1] and softmax_triton.usable(s):
         return _descend_fused(s, weight, own, positives)
-    at = None if own is None else (torch.arange(len(s), device=s.device), own)
-    if at is not None:
-        s[at] = -torch.inf
+    if own is not None:
+        s.scatter_(1, own[:, None], -torch.inf)
     top = _top(s, more)  # (r, 1)
     s.sub_(top)
-    base, pull = -top[:, 0], None  # what is taken off, relative to top
+    off = None  # (r, m) and (r,): the gradient of what is taken off is the one over the other
     places = None if positives is None else positives.places
-    if places is not None:
+    if positives is None:
+        base = -top[:, 0]  # what is taken off, relative to top
+    elif places is not None:
         base = s.gather(1, places).mean(1)
-    elif positives is not None:
-        same = positives.row[:, None] == positives.column  # (r, m)
-        if at is not None:
-            same[at] = False
-        count = same.sum(1, keepdim=True)
-        taken, pull = (_mean if positives.form == "out" else _log_mean)(s, same, count.clamp_min(1))
-        base, weight = taken, weight * (count[:, 0] > 0)
+    else:
+        same = _same(s, own, positives)  # (r, m)
+        count = same.sum(1)
+        weight = weight * (count > 0)
+        base, off = (_mean if positives.form == "out" else _log_mean)(s, same, count.clamp_min_(1.0))
     mass = s.exp_().sum(1)
     if more.shape[1]:
         mass += more.sub_(top).exp_().sum(1)
@@ -161,8 +160,8 @@ def _descend(
     scale = (weight / mass)[:, None]
     s.mul_(scale)
     more.mul_(scale)
-    if pull is not None:
-        s.sub_(pull.mul_(weight[:, None]))
+    if off is not None:
+        s.addcmul_(off[0], (weight / off[1])[:, None], value=-1.0)
     if places is not None:
         s.scatter_add_(1, places, (weight / -places.shape[1])[:, None].expand(places.shape))
     return value
@@ -186,17 +185,27 @@ def _top(*parts: Float[Tensor, "r _"]) -> Float[Tensor, "r 1"]:
     return top.masked_fill_(top == -torch.inf, 0.0)
 
 
-def _mean(s: Tensor, same: Bool[Tensor, "r m"], count: Int[Tensor, "r 1"]) -> tuple[Tensor, Tensor]:
-    """Return the mean of each row's logits at `same` (r,), and its gradient (r, m)."""
-    return torch.where(same, s, 0.0).sum(1) / count[:, 0], same.to(s.dtype).div_(count)
+def _same(s: Float[Tensor, "r m"], own: Int[Tensor, " r"] | None, positives: Positives) -> Float[Tensor, "r m"]:
+    """Return 1 at each row's positives, else 0, as floats: to make, to count and to multiply them is quickest so."""
+    row, column = positives.row.to(s.dtype), positives.column.to(s.dtype)
+    same = torch.eq(row[:, None], column, out=torch.empty_like(s))
+    return same if own is None else same.scatter_(1, own[:, None], 0.0)
 
 
-def _log_mean(s: Tensor, same: Bool[Tensor, "r m"], count: Int[Tensor, "r 1"]) -> tuple[Tensor, Tensor]:
-    """Return the logarithm of the mean exponential of each row's logits at `same` (r,), and its gradient (r, m)."""
-    inside = s.masked_fill(~same, -torch.inf)
+def _mean(s: Tensor, same: Float[Tensor, "r m"], count: Float[Tensor, " r"]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return the mean of each row's logits at `same` (r,), and its gradient as (r, m) over (r,)."""
+    # nansum: the row's own is -inf times 0; any other NaN is in the row's mass too
+    return (s * same).nansum(1) / count, (same, count)
+
+
+def _log_mean(
+    s: Tensor, same: Float[Tensor, "r m"], count: Float[Tensor, " r"]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return the logarithm of the mean exponential of each row's logits at `same` (r,); the rest as in `_mean`."""
+    inside = s.masked_fill(same == 0.0, -torch.inf)
     top = _top(inside)
-    mass = inside.sub_(top).exp_().sum(1, keepdim=True).clamp_min(1.0)
-    return (top + (mass / count).log())[:, 0], inside.div_(mass)
+    mass = inside.sub_(top).exp_().sum(1).clamp_min_(1.0)
+    return top[:, 0] + (mass / count).log(), (inside, mass)
 
 
 def _add_gradient(grad_a: Tensor, grad_b: Tensor, p: Tensor, a: Tensor, b: Tensor, rows: slice) -> None:
