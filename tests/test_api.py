@@ -131,15 +131,48 @@ def test_groups_on_both_sides_of_a_given_split_are_noted(tmp_path: Path) -> None
     assert noted == ["20 groups are in training and in the test: expect larger errors on new groups"]
 
 
+def test_text_is_classes_and_a_stopped_run_of_them_goes_on(tmp_path: Path) -> None:
+    words = np.where(np.median(Y) < Y, "high", "low")
+    run = isotone.fit((ROWS, words), method="baseline", out=tmp_path / "run", **FAST)
+    assert set(run.predict(ROWS[:9])) <= {"high", "low"}
+    assert run.metrics["rows"][0]["target"] == "category"
+    assert np.array_equal(isotone.resume(run.folder, (ROWS, words), quiet=True).predict(ROWS), run.predict(ROWS))
+    with pytest.raises(ConfigError, match="the data are not those"):
+        isotone.resume(run.folder, (ROWS, words[::-1]), quiet=True)
+
+
+def test_whole_numbers_are_targets_unless_they_are_called_classes(tmp_path: Path) -> None:
+    third = (np.arange(120) % 3).astype(np.int64)
+    with pytest.raises(ConfigError) as caught:
+        isotone.fit((ROWS, third), category=True, out=tmp_path / "run", **FAST)
+    assert str(caught.value) == (
+        "RnC needs a `target`, but data set `arrays` has classes only. Use --method supcon or baseline, or name a "
+        "--target."
+    )
+    assert not (tmp_path / "run").exists()
+    run = isotone.fit((ROWS, third), out=tmp_path / "run", **FAST)
+    assert run.metrics["task"] == "numbers"
+
+
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        ((ROWS, Y, Y), {}, "data must be the path of a table or two arrays (X, y), got tuple."),
+        (
+            (ROWS, Y, Y),
+            {},
+            "data must be the path of a table, two arrays (X, y), or X alone where there are no labels, got tuple.",
+        ),
         (
             (ROWS, Y),
             {"group": "person"},
             "`group` and `split_column` name columns of a table; for arrays pass groups= and split=.",
         ),
+        (
+            (ROWS, Y),
+            {"sequence": "track"},
+            "for arrays, `sequence` is an array of one entry for each row, not the name of a column.",
+        ),
+        ("labels.csv", {"category": True}, "for a table, `category` is the name of a column: category='...'."),
         (
             "labels.csv",
             {"groups": Y, "target": "age"},

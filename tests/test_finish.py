@@ -1,18 +1,27 @@
 """From data set to judged run: what is fitted on what."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
+from jaxtyping import Float
 from sklearn.datasets import load_digits
+from torch import Tensor, nn
 
 import isotone
-from isotone.errors import ConfigError
+from isotone.errors import ConfigError, DataError
+from isotone.methods import METHODS
+from isotone.nets.network import Network
+from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 IMAGES = (load_digits().images[:150] * 15).astype(np.uint8)
 Y = IMAGES.mean((1, 2))
+DIGIT = load_digits().target[:150]
 FAST = {"passes": 6, "batch_size": 32, "quiet": True, "device": "cpu", "image_size": 8}
+QUICK = FAST | {"passes": 2}
 
 
 def _roles(run: isotone.Run) -> list[str]:
@@ -63,4 +72,178 @@ def test_a_run_that_diverges_exports_nothing(tmp_path: Path) -> None:
 def test_too_small_a_micro_batch_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="too few for batch norm"):
         isotone.fit((IMAGES, Y), out=tmp_path / "r", micro_batch=2, norm="batch", **FAST)
+    assert not (tmp_path / "r").exists()
+
+
+def test_classes_from_data_to_predictions(tmp_path: Path) -> None:
+    run = isotone.fit((IMAGES, DIGIT), method="baseline", category="digit", out=tmp_path / "c", **FAST)
+    assert run.settings.method.head == "classify"  # resolved, and so in config.yaml
+    assert run.settings.data.category == "digit"
+    metrics = run.metrics
+    assert metrics["task"] == "classes"
+    assert _roles(run) == ["model", "refit", "constant"]
+    refit, constant = (next(r for r in metrics["rows"] if r["role"] == role) for role in ("refit", "constant"))
+    assert refit["accuracy"]["value"] > constant["accuracy"]["value"] + 0.3
+    assert len(metrics["confusion"]) == len(metrics["by_class"]) == 10
+    assert set(metrics["head"]) == {"penalty", "penalties", "val_scores"}
+    again = isotone.load(run.folder)
+    assert again.predict(IMAGES).tolist() == run.predict(IMAGES).tolist()
+    assert set(again.predict(IMAGES)) <= set("0123456789")
+    np.testing.assert_allclose(again.model.probabilities(again.embed(IMAGES)).sum(axis=1), 1, rtol=1e-5)
+    kept = np.load(run.folder / "features.npz", allow_pickle=False)
+    assert kept["classes"].tolist() == list("0123456789")
+    assert [kept["classes"][int(code)] for code in kept["prediction"][:, 0]] == run.predict(IMAGES).tolist()
+    assert (run.folder / "report.html").is_file()
+
+
+@dataclass(frozen=True)
+class _Toy:
+    """Pulls representations to length one, and meets its teacher and partners where it needs them.
+
+    Args:
+        views: augmented copies of each sample in a batch.
+        head: predictor on the frozen encoder.
+        teacher: folder of a run.
+    """
+
+    views: int = 1
+    head: Literal["auto", "l1", "classify"] = "auto"
+    teacher: str = ""
+
+    select: ClassVar[Literal["last", "val"]] = "last"
+    scored: ClassVar[bool] = False
+    default_lr: ClassVar[float] = 0.1
+    needs: ClassVar[tuple[Need, ...]] = ()
+    kinds: ClassVar[tuple[Kind, ...]] = ("image", "rows", "signal")
+    told: ClassVar[list[Facts]] = []
+    partners: ClassVar[list[tuple[int, ...] | None]] = []
+
+    def build(self, encoder: nn.Module, facts: Facts) -> Network:
+        self.told[:] = [facts]
+        self.partners.clear()
+        return Network(encoder)
+
+    def memory(self, net: nn.Module, facts: Facts) -> None:
+        assert isinstance(net, Network)
+        del facts
+
+    def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
+        del memory
+        self.partners.append(None if batch.partners is None else tuple(batch.partners.shape))
+        return LossOutput((net(batch.views.flatten(0, 1)).norm(dim=1) - 1).square().mean())
+
+    def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
+        del net, memory, out
+
+    def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
+        raise NotImplementedError
+
+
+class _Taught(_Toy):
+    needs: ClassVar[tuple[Need, ...]] = ("teacher",)
+
+
+class _Tracked(_Toy):
+    needs: ClassVar[tuple[Need, ...]] = ("sequence",)
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, method in {"toy": _Toy, "taught": _Taught, "tracked": _Tracked}.items():
+        monkeypatch.setitem(METHODS, name, method)
+
+
+def _told() -> Facts:
+    return _Toy.told[0]
+
+
+def test_a_run_without_labels_keeps_features_and_judges_nothing(tmp_path: Path) -> None:
+    run = isotone.fit(IMAGES, method="toy", out=tmp_path / "n", **QUICK)
+    assert run.metrics == {"task": "none", "rows": [], "order": None}
+    assert run.settings.method.head == "auto"  # the same settings fit labels, should there be some
+    assert not (run.folder / "predictions.csv").exists()
+    kept = np.load(run.folder / "features.npz", allow_pickle=False)
+    assert kept["prediction"].shape == (150, 0)
+    np.testing.assert_allclose(run.embed(IMAGES), kept["h"], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="this run was trained without labels"):
+        run.predict(IMAGES)
+    facts = _told()
+    assert (facts.k, facts.classes, facts.shape, facts.kind) == (0, 0, (1, 8, 8), "image")
+    assert facts.instances == (kept["split"] == "train").sum()
+    log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["score"] is None
+    assert "effective_rank" in log[-1]["watch"]
+
+
+def test_few_labels_are_used_for_the_head_and_the_verdict_alone(tmp_path: Path) -> None:
+    some = np.where(np.arange(150) % 2, DIGIT % 3, -1)
+    run = isotone.fit((IMAGES, some), method="toy", category=True, unlabelled=True, out=tmp_path / "s", **QUICK)
+    about = json.loads((run.folder / "data.json").read_text())
+    assert _told().instances == about["counts"]["train"] > about["labelled"]["train"]
+    assert _told().classes == 3
+    assert run.metrics["rows"][0]["n"] == about["labelled"]["test"]
+    assert run.metrics["rows"][0]["model"] == "toy, classify head"
+    isotone.fit((IMAGES, some), method="baseline", category=True, unlabelled=True, out=tmp_path / "b", **QUICK)
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_signals(tmp_path: Path, labels: bool) -> None:
+    draw = np.random.default_rng(0)
+    waves = draw.normal(size=(60, 2, 64)).cumsum(axis=2)
+    y = waves[:, 0].mean(axis=1) if labels else None
+    run = isotone.fit((waves, y), method="toy", signal=True, out=tmp_path / "w", **QUICK)
+    assert run.model.encoder_name == "cnn-1d"
+    assert _told().shape == (2, 64)
+    assert isotone.load(run.folder).embed(waves[:5]).shape == (5, _told().width)
+
+
+def test_neighbours_in_time_come_as_partners(tmp_path: Path) -> None:
+    tracks = np.arange(60) // 10
+    isotone.fit(IMAGES[:60], method="tracked", sequence=tracks, out=tmp_path / "t", **QUICK)
+    assert set(_Toy.partners) == {(1, 32, 1, 8, 8)}
+    far = {"sequence": tracks, "time": 5.0 * np.arange(60)}
+    with pytest.raises(DataError, match="no training row has a neighbour"):
+        isotone.fit(IMAGES[:60], method="tracked", out=tmp_path / "far", **far, **QUICK)
+    assert not (tmp_path / "far").exists()
+
+
+def test_a_teacher_tells_the_training_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, digit = IMAGES[:60], DIGIT[:60] % 2
+    monkeypatch.chdir(tmp_path)
+    teacher = isotone.fit((images, digit), method="baseline", category=True, out="teacher", **QUICK)
+    isotone.fit(images, method="taught", teacher="teacher", out="pupil", **QUICK)
+    train = np.flatnonzero(np.load("pupil/features.npz", allow_pickle=False)["split"] == "train")
+    said = _told().teacher
+    assert said is not None
+    np.testing.assert_allclose(said.h, teacher.embed(images)[train], rtol=1e-4, atol=1e-5)
+    assert said.probabilities is not None
+    np.testing.assert_allclose(said.probabilities, teacher.model.probabilities(said.h), rtol=1e-5)
+    (tmp_path / "teacher").rename(tmp_path / "moved")
+    monkeypatch.chdir("/")  # where the teacher was is written down
+    with pytest.raises(ConfigError) as caught:
+        isotone.resume(tmp_path / "pupil", images, quiet=True)
+    assert str(caught.value) == (f"the teacher {tmp_path / 'teacher'} is not the folder of a run: it has no run.json.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "taught"}, "_Taught needs a `teacher`, the folder of a finished run. Name it: --teacher RUN."),
+        (
+            {"method": "tracked"},
+            "_Tracked needs a `sequence`, but data set `arrays` names none. Name its column: --sequence.",
+        ),
+        (
+            {"method": "toy", "head": "l1"},
+            "the head 'l1' is fitted on labels, and data set `arrays` has none. Leave out --head, or name a --target "
+            "or a --category.",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_there_is_a_folder(
+    tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        isotone.fit(IMAGES, out=tmp_path / "r", **settings, **FAST)
+    assert str(caught.value) == message
     assert not (tmp_path / "r").exists()

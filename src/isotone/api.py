@@ -5,35 +5,37 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from jaxtyping import Float
-from torch import nn
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
 
 from isotone.data import audit as auditing
-from isotone.data.arrays import array_inputs, load_arrays
-from isotone.data.load import load_inputs, load_table
-from isotone.data.split import shared_groups
-from isotone.data.table import read_table
+from isotone.data.arrays import array_inputs
+from isotone.data.given import INPUTS_ONLY, Beside, Found, named, read
+from isotone.data.load import load_inputs
+from isotone.data.settings import DataSettings
+from isotone.data.table import Labels, read_table
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import describe
-from isotone.evaluate.probes import FrozenRows, append_rows, kept_rows, number_probes, probe_rows
+from isotone.evaluate.probes import append_rows, evaluate_run, kept_rows, probe_names, probe_settings
+from isotone.evaluate.subject import Subject
 from isotone.export.saved import Model, load_model
 from isotone.finish import build, engine, execute
 from isotone.folder import claim, existing, provenance, write_config, write_json
+from isotone.methods.needs import needs_label
 from isotone.records import Dataset
 from isotone.report import write_report
 from isotone.settings import Settings, only_known, parts_of, read_config, resolve
 from isotone.train.progress import Progress
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SHOW_READING = 2000  # images, counted twice (checked, then decoded): fewer are read before a line could be
 
-Data = str | Path | tuple[Any, Any]
+Data = str | Path | tuple[Any, Any] | np.ndarray | Tensor
+Column = str | Sequence[Any] | np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -52,29 +54,33 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Errors with intervals beside the constant predictors, order, error by bin and group: `metrics.json`."""
+        """Scores with intervals beside the constant predictors, and where the errors lie: `metrics.json`."""
         return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
 
     def inputs(self, data: str | Path | Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return raw inputs and a name for each row, of a table (its targets are not needed) or an array.
+        """Return raw inputs and a name for each row, of a table (its labels are not needed) or an array.
 
         Raises:
             DataError: with every problem of the new data.
         """
+        kind, shape = self.model.kind, self.model.shape  # (c, h, w), (f,) or (c, t), as the encoder sees it
         if isinstance(data, str | Path):
-            columns = {"target": (), "group": None, "split_column": None, "on_bad": "error"}
-            channels = str(self.model.shape[0]) if self.model.kind == "image" else "auto"
-            return load_inputs(Path(data), replace(self.settings.data, channels=channels, **columns))
-        shape = self.model.shape  # (c, h, w) or (f,), as the encoder sees it
-        inputs = array_inputs(data, self.model.kind, shape[1:] + shape[:1])
+            channels = str(shape[0]) if kind == "image" else "auto"
+            return load_inputs(Path(data), replace(self.settings.data, channels=channels, **INPUTS_ONLY))
+        inputs = array_inputs(data, kind, shape[1:] + shape[:1] if kind == "image" else shape)
         return inputs, np.array([f"row {i}" for i in range(len(inputs))])
 
     def embed(self, data: str | Path | Any) -> Float[np.ndarray, "n d"]:
         """Return representations (n, d) of a table's or an array's rows."""
         return self.model.embed(self.inputs(data)[0])
 
-    def predict(self, data: str | Path | Any) -> Float[np.ndarray, "n *k"]:
-        """Return predictions (n,), or (n, k) for several targets, in the user's units."""
+    def predict(self, data: str | Path | Any) -> Shaped[np.ndarray, "n *k"]:
+        """Return predictions (n,): numbers in the user's units, (n, k) for several targets, or classes as text.
+
+        Raises:
+            ConfigError: the run had no labels, so it predicts nothing.
+        """
+        self.model.check_predicts()
         found = self.model.predict(self.embed(data))
         return found[:, 0] if found.shape[1] == 1 else found
 
@@ -86,40 +92,66 @@ class Run:
         groups: Sequence[Any] | np.ndarray | None = None,
         split: Sequence[str] | np.ndarray | None = None,
         quiet: bool = True,
+        **settings: Any,
     ) -> list[dict[str, Any]]:
-        """Fit probes on the frozen representation; append their test scores to `probes.jsonl` and return them.
+        """Run probes on the frozen encoder; append their test scores to `probes.jsonl` and return them.
 
         Args:
-            probes: names: `linear` (ridge, penalty picked on validation) and `knn` (k picked on validation).
-            data: the run's data again. Needed only for a run on arrays with more than 2,000 rows: up to there a run
-                keeps its features, and a table is read again.
-            groups: as in `fit`, with `data`.
-            split: as in `fit`, with `data`.
+            probes: names: linear, knn, svm, layers, low-shot, semi, finetune, invariance, detection.
+            data: other data of the same kind of input (transfer); or the run's own again, which only a run on arrays of
+                more than 2,000 rows needs: up to there it keeps its features, and a table is read again.
+            groups: as in `fit`, with arrays.
+            split: as in `fit`, with arrays.
             quiet: no progress on standard error.
+            settings: `category`, `target`, `group`, `split_column`, `image_column`: the labels to probe, in place of
+                the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
 
         Returns:
-            One row for each probe and target: scores with intervals in the user's units, and settings.
+            One row for each score: with intervals, in the user's units, and the probe's settings.
 
         Raises:
-            ConfigError: unknown probes, data that are not those of the run, or arrays that are needed again.
+            ConfigError: unknown probes and settings, labels that a probe cannot tell, arrays that are needed again.
             DataError: where the table cannot be read any more.
         """
-        names = number_probes(probes)
-        frozen = kept_rows(self.folder) if data is None else None
-        rows = probe_rows(frozen or self._frozen(data, groups, split, quiet), names, seed=self.settings.train.seed)
+        names = probe_names(probes)
+        columns, probing = probe_settings(self.settings.data, _listed(settings))
+        own = data is None and columns == self.settings.data
+        kept = kept_rows(self.folder) if own else None
+
+        def reading() -> Dataset:
+            return self._probed(data, columns, Beside(groups, split), quiet)
+
+        model, seed, accelerator = self.model, self.settings.train.seed, engine(self.settings)
+        subject = Subject(
+            model.encoder, model.views, model.shape, reading, kept=kept, accelerator=accelerator, seed=seed
+        )
+        rows = evaluate_run(names, subject, probing, data=data, stream=None if quiet else sys.stderr)
         append_rows(self.folder / "probes.jsonl", rows)
         return rows
 
-    def _frozen(self, data: Data | None, groups: Any, split: Any, quiet: bool) -> FrozenRows:
+    def _probed(self, data: Data | None, columns: DataSettings, beside: Beside, quiet: bool) -> Dataset:
+        """Return the data to probe: the run's own, checked to be that, or others that its encoder takes."""
         source = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))["source"]
         if source is None and data is None:
             raise ConfigError(
                 f"{self.folder} was made from arrays and kept the features of only some of its rows: "
                 "probe it in Python with run.evaluate(data=(X, y)), with groups= and split= as in fit."
             )
-        found = _same_data(self.folder, data if source is None else source, self.settings, groups, split, quiet)
-        h = self.model.embed(found.inputs)
-        return FrozenRows(h, found.target, found.target_names, found.split, found.group)
+        if data is None and columns == self.settings.data:
+            return _same_data(self.folder, source, self.settings, beside, quiet)
+        kind, shape = self.model.kind, self.model.shape
+        channels = str(shape[0]) if kind == "image" and (data is None or isinstance(data, str | Path)) else "auto"
+        chosen = replace(self.settings, data=replace(columns, channels=channels))
+        found = _read(source if data is None else data, chosen, beside, quiet, labels="optional").dataset
+        came = found.inputs.shape[1:]
+        fits = came[-1] == shape[0] and came[0] >= shape[1] if kind == "image" == found.kind else came == shape
+        if found.kind != kind or not fits:
+            wanted = f"images of {shape[1]} pixels and {shape[0]} channels" if kind == "image" else f"{kind} of {shape}"
+            raise ConfigError(
+                f"the encoder of {self.folder} takes {wanted}, but {found.name} holds {found.kind} of shape {came}. "
+                "Give data of the same form."
+            )
+        return found
 
     def report(self, against: "str | Path | Run | None" = None) -> Path:
         """Write `report.html`, beside another run where one is given, and return its path."""
@@ -141,7 +173,7 @@ def audit(table: str | Path, **settings: Any) -> auditing.Audit:
         DataError, ConfigError: where the table cannot be read at all.
     """
     data = resolve("rnc", _listed(settings)).data
-    return auditing.audit(read_table(Path(table), data), data)
+    return auditing.audit(read_table(Path(table), data, labels="optional"), data)
 
 
 def fit(
@@ -149,24 +181,32 @@ def fit(
     *,
     method: str | None = None,
     out: str | Path | None = None,
+    category: str | bool | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
     split: Sequence[str] | np.ndarray | None = None,
+    sequence: Column = None,
+    time: Column = None,
+    signal: str | bool | None = None,
     encoder: str | nn.Module = "auto",
     config: str | Path | None = None,
     quiet: bool = False,
     command: str | None = None,
     **settings: Any,
 ) -> Run:
-    """Train a representation and a predictor on a table or on arrays, judge them and write the report.
+    """Train a representation, and a predictor where there are labels, judge them and write the report.
 
     Args:
-        data: path of a CSV or Parquet table, or arrays (X, y): images (n, h, w[, c]) or rows (n, f); y (n,) or (n, k).
-        method: `rnc` or `baseline`, see `isotone methods`; None takes the config's, else `rnc`.
+        data: path of a table; or arrays (X, y), (X, None) or X alone: images (n, h, w[, c]), rows (n, f) or signals.
+        method: see `isotone methods`; None takes the config's, else `rnc`.
         out: folder of the run; None takes the next free one below `runs/`.
-        groups: (n,) for arrays: whose row it is; a group is never on two sides of the split. For a table name the
-            column: `group="person"`.
+        category: for a table the column of classes. For arrays True where y (n,) holds classes, or their name; y of
+            text always does, whole numbers are targets otherwise.
+        groups: (n,) for arrays: whose row it is; a group is never on two sides. For a table: `group="person"`.
         split: (n,) train, val or test for arrays; drawn where there is none.
-        encoder: name, or a module that maps (b, c, h, w) or (b, f) to (b, d).
+        sequence: which recording or track a row is of: for a table the column, for arrays (n,).
+        time: when in its sequence: for a table the column, for arrays (n,) numbers.
+        signal: for an .npz table the array of signals; for arrays True where X holds signals, (n, c, t) or (n, t).
+        encoder: name, or a module that maps (b, c, h, w), (b, f) or (b, c, t) to (b, d).
         config: YAML of settings; named settings win over it.
         quiet: no progress on standard error.
         command: what to write down as the command that repeats the run.
@@ -176,42 +216,36 @@ def fit(
         The run, loaded from its folder.
 
     Raises:
-        ConfigError: unknown or wrong settings, a folder that is in use.
+        ConfigError: wrong settings, a method or head that does not fit the data, a folder that is in use.
         DataError: every problem of the data, before anything is trained.
-        DivergenceError: training became NaN or infinite.
-        StoppedError: Ctrl-C or SIGTERM; the run is saved, `isotone resume` goes on.
+        DivergenceError, StoppedError: training became NaN, or was stopped and saved: `isotone resume` goes on.
 
     Example: see README.md; the block there is run by the tests.
     """
-    custom = encoder if isinstance(encoder, nn.Module) else None
-    named = {} if custom is not None or encoder == "auto" else {"encoder": encoder}
-    saved = read_config(Path(config)) if config else {}
-    name = method or str(saved.get("method", "rnc"))
-    values = only_known(saved, parts_of(name), str(config)) | named | _listed(settings)
     source = Path(data) if isinstance(data, str | Path) else None
-    chosen = _with_image_column(resolve(name, values), source)
-    found = _load(data, chosen, groups, split, quiet)
-    if source is None and found.dataset.kind == "image":  # arrays are taken as they are, never cut
-        side = found.dataset.inputs.shape[1]
-        chosen = replace(chosen, data=replace(chosen.data, image_size=side, stored_size=0))
-    model, accelerator = build(chosen, found.dataset, custom), engine(chosen)
-    stem = f"{source.stem if source else 'arrays'}-{chosen.name}"
-    folders = [claim(out, stem) if accelerator.is_main_process else None]
-    folder = broadcast_object_list(folders)[0]
-    assert isinstance(folder, Path), "the main process has claimed it"
+    columns, beside = named(data, category, signal, Beside(groups, split, sequence, time))
+    custom = encoder if isinstance(encoder, nn.Module) else None
+    net = {} if custom is not None or encoder == "auto" else {"encoder": encoder}
+    chosen = _with_inputs(_chosen(method, config, columns | net | _listed(settings)), source)
+    found = _read(data, chosen, beside, quiet)
+    accelerator = engine(chosen)
+    run = build(_uncut(chosen, found.dataset, source), found.dataset, custom, accelerator.device)
+    folder = _claimed(out, f"{source.stem if source else 'arrays'}-{chosen.name}", accelerator)
     if accelerator.is_main_process:
-        _start(folder, chosen, found, source, command, custom is not None)
+        _start(folder, run.settings, found, source, command, custom is not None)
     accelerator.wait_for_everyone()
-    execute(folder, chosen, found.dataset, model, accelerator, stream=None if quiet else sys.stderr)
+    execute(folder, run, accelerator, stream=None if quiet else sys.stderr)
     return load(folder, encoder=custom)
 
 
 def resume(
     run: str | Path,
-    data: tuple[Any, Any] | None = None,
+    data: tuple[Any, Any] | np.ndarray | Tensor | None = None,
     *,
     groups: Sequence[Any] | np.ndarray | None = None,
     split: Sequence[str] | np.ndarray | None = None,
+    sequence: Column = None,
+    time: Column = None,
     encoder: nn.Module | None = None,
     workers: int | None = None,
     quiet: bool = False,
@@ -223,6 +257,8 @@ def resume(
         data: the same arrays, where the run was made from arrays.
         groups: as in `fit`.
         split: as in `fit`.
+        sequence: as in `fit`, for arrays.
+        time: as in `fit`, for arrays.
         encoder: the same module, freshly made, where the run was made with one.
         workers: other number of data workers; never changes a result.
         quiet: no progress on standard error.
@@ -244,9 +280,11 @@ def resume(
         raise ConfigError(
             f"{folder} was made from arrays: go on in Python with isotone.resume({str(folder)!r}, (X, y))."
         )
-    dataset = _same_data(folder, source if source is not None else data, settings, groups, split, quiet)
-    model = build(settings, dataset, encoder)
-    execute(folder, settings, dataset, model, engine(settings), stream=None if quiet else sys.stderr)
+    beside = Beside(groups, split, sequence, time)
+    dataset = _same_data(folder, source if source is not None else data, settings, beside, quiet)
+    accelerator = engine(settings)
+    made = build(settings, dataset, encoder, accelerator.device)
+    execute(folder, made, accelerator, stream=None if quiet else sys.stderr)
     return load(folder, encoder=encoder)
 
 
@@ -275,11 +313,26 @@ def _settings(folder: Path) -> Settings:
     return resolve(str(values.pop("method")), values)
 
 
-def _with_image_column(settings: Settings, source: Path | None) -> Settings:
-    """Write down the image column that was found by itself: new tables must not decide anew."""
+def _chosen(method: str | None, config: str | Path | None, values: dict[str, Any]) -> Settings:
+    """Return the settings of a config under those that were named."""
+    saved = read_config(Path(config)) if config else {}
+    name = method or str(saved.get("method", "rnc"))
+    return resolve(name, only_known(saved, parts_of(name), str(config)) | values)
+
+
+def _with_inputs(settings: Settings, source: Path | None) -> Settings:
+    """Write down the image column or signal that was found by itself: new tables must not decide anew."""
     if source is None or settings.data.image_column is not None:
         return settings
-    return replace(settings, data=replace(settings.data, image_column=read_table(source, settings.data).image_column))
+    found = read_table(source, settings.data, labels="optional")
+    return replace(settings, data=replace(settings.data, image_column=found.image_column, signal=found.signal))
+
+
+def _uncut(settings: Settings, dataset: Dataset, source: Path | None) -> Settings:
+    """Take arrays of images as they are: they are never cut."""
+    if source is not None or dataset.kind != "image":
+        return settings
+    return replace(settings, data=replace(settings.data, image_size=dataset.inputs.shape[1], stored_size=0))
 
 
 def _listed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -288,27 +341,7 @@ def _listed(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: [v] if k in lists and isinstance(v, str) else v for k, v in settings.items()}
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was read: the data set, what is to be noted about it, the rows that were left out."""
-
-    dataset: Dataset
-    warnings: list[str]
-    bad: "pd.DataFrame | None" = None
-
-
-def _load(data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -> _Found:
-    seed = settings.train.seed
-    if isinstance(data, tuple) and len(data) == 2:
-        if settings.data.group or settings.data.split_column:
-            raise ConfigError("`group` and `split_column` name columns of a table; for arrays pass groups= and split=.")
-        names = settings.data.target or None
-        made = load_arrays(*data, groups=groups, split=split, target_names=names, settings=settings.data, seed=seed)
-        return _Found(made, _leaks(made))
-    if not isinstance(data, str | Path):
-        raise ConfigError(f"data must be the path of a table or two arrays (X, y), got {type(data).__name__}.")
-    if groups is not None or split is not None:
-        raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
+def _read(data: Any, settings: Settings, beside: Beside, quiet: bool, labels: Labels | None = None) -> Found:
     reading = Progress(1, stream=None if quiet else sys.stderr, name="reading images")
 
     def progress(done: int, total: int) -> None:
@@ -316,16 +349,24 @@ def _load(data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -
         if total > SHOW_READING:
             reading.update(done, f"{done} of {total}")
 
-    dataset, found = load_table(Path(data), settings.data, seed, progress)
-    warnings = [str(problem) for problem in found.problems if not problem.fatal]
-    for warning in [] if quiet else warnings[:5]:
+    labels = labels or ("needed" if needs_label(settings.method) else "optional")
+    found = read(data, settings.data, beside, seed=settings.train.seed, labels=labels, progress=progress)
+    for warning in found.warnings[:5] if isinstance(data, str | Path) and not quiet else []:
         sys.stderr.write(f"note: {warning}\n")
-    return _Found(dataset, warnings, None if found.keep.all() else auditing.bad_rows(found))
+    return found
 
 
-def _same_data(folder: Path, data: Any, settings: Settings, groups: Any, split: Any, quiet: bool) -> Dataset:
+def _claimed(out: str | Path | None, stem: str, accelerator: Accelerator) -> Path:
+    """Return the run folder that the main process has claimed, on every process."""
+    folders = [claim(out, stem) if accelerator.is_main_process else None]
+    folder = broadcast_object_list(folders)[0]
+    assert isinstance(folder, Path), "the main process has claimed it"
+    return folder
+
+
+def _same_data(folder: Path, data: Any, settings: Settings, beside: Beside, quiet: bool) -> Dataset:
     """Return the data that a run was started with, or refuse others."""
-    dataset = _load(data, settings, groups, split, quiet).dataset
+    dataset = _read(data, settings, beside, quiet).dataset
     if dataset.fingerprint != json.loads((folder / "data.json").read_text(encoding="utf-8"))["fingerprint"]:
         raise ConfigError(
             f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
@@ -333,13 +374,8 @@ def _same_data(folder: Path, data: Any, settings: Settings, groups: Any, split: 
     return dataset
 
 
-def _leaks(dataset: Dataset) -> list[str]:
-    shared = 0 if dataset.group is None else shared_groups(dataset.split, dataset.group)
-    return [f"{shared} groups are in training and in the test: expect larger errors on new groups"] if shared else []
-
-
 def _start(
-    folder: Path, settings: Settings, found: _Found, source: Path | None, command: str | None, custom: bool
+    folder: Path, settings: Settings, found: Found, source: Path | None, command: str | None, custom: bool
 ) -> None:
     """Write what the run was started with; `run.json` last, since it makes the folder a run."""
     write_config(folder / "config.yaml", settings.flat())

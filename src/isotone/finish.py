@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,65 +12,105 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from torch import nn
+from torch import Tensor, nn
 
+from isotone.data.partners import Partners, neighbour_views, second_views
 from isotone.data.views import Views, feature_statistics
 from isotone.errors import ConfigError
 from isotone.evaluate.judge import judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
+from isotone.evaluate.online import online
+from isotone.evaluate.stage_two import fit_head
 from isotone.export.saved import Model, save_model
-from isotone.folder import write_json
+from isotone.export.teacher import load_teacher, taught
+from isotone.folder import existing, write_json
+from isotone.methods.needs import suited
 from isotone.nets.encoders import build_encoder, pretrained_statistics
 from isotone.nets.network import Network
 from isotone.nets.norms import group_norm
-from isotone.predict import predictor
-from isotone.predict.linear import fit_linear
+from isotone.predict import task_of
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key
-from isotone.records import Dataset
+from isotone.records import Dataset, Facts, Kind, Method, Teacher
 from isotone.report import write_report
 from isotone.settings import Settings
 from isotone.train.forward import forward
 from isotone.train.halving import fewest_rows
-from isotone.train.loop import Job, train
+from isotone.train.loop import Job, train, training_rows
 
 
-def build(settings: Settings, dataset: Dataset, custom: nn.Module | None) -> Model:
-    """Return the untrained model, so that what is wrong with settings and data shows before a folder is made.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A run that can be refused no more, before there is a folder.
+
+    Args:
+        settings: of the run, the head resolved.
+        dataset: decoded and split.
+        model: untrained; its head comes last.
+        net: what the method built around the model's encoder.
+        memory: what the method remembers between steps, or None.
+        partners: views of what each row is paired with, or None.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    model: Model
+    net: Network
+    memory: nn.Module | None
+    partners: Partners | None
+
+
+def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device: torch.device) -> Prepared:
+    """Return the untrained run, so that what is wrong with settings and data shows before a folder is made.
 
     Args:
         settings: of the run.
         dataset: decoded and split.
         custom: the user's own encoder, or None to build the one that the settings name.
+        device: where a teacher is asked, and partners are made, where the method has them.
 
     Raises:
-        ConfigError: the encoder, its weights, the views or the device do not fit.
+        ConfigError: the method, the head, the encoder, its weights, the views, or the teacher do not fit the data.
+        DataError: no row has a neighbour in time, where the method pairs neighbours.
     """
-    net, image = settings.net, dataset.kind == "image"
-    size = _size(settings, dataset) if image else 0
-    shape = (dataset.inputs.shape[-1], size, size) if image else (dataset.inputs.shape[1],)
-    name = "custom" if custom is not None else _encoder_name(net.encoder, dataset)
-    views = _views(settings, dataset, size, name)
-    if custom is not None:
-        encoder, width = _custom(custom, shape, net.norm)
-    else:
-        encoder, width = build_encoder(
-            name,
-            kind=dataset.kind,
-            shape=shape,
-            norm=net.norm,
-            pretrained=net.pretrained,
-            weights=net.weights,
-            seed=settings.train.seed,
-        )
+    settings = replace(settings, method=suited(_placed(settings.method), dataset))
+    method, norm, seed = settings.method, settings.net.norm, settings.train.seed
+    shape = _shape(settings, dataset.inputs, dataset.kind)
+    name = "custom" if custom is not None else _encoder_name(settings.net.encoder, dataset.kind, shape)
+    views = _views(settings, dataset.inputs, dataset.kind, dataset.rows("train"), shape, name)
+    encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
-    outputs = predictor(settings.method.head).outputs(dataset.target.shape[1])
+    facts = Facts(
+        width=width,
+        kind=dataset.kind,
+        shape=shape,
+        k=len(dataset.target_names),
+        classes=len(dataset.classes),
+        instances=len(training_rows(method, dataset)),
+        seed=seed,
+        second=_second(settings, dataset) if "second" in method.needs else None,
+        teacher=_teacher(settings, dataset, shape, device) if "teacher" in method.needs else None,
+    )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key("head", settings.train.seed))
-        head = nn.Linear(width, outputs)
-    scaling = Scaling.of(dataset.target[dataset.rows("train")])
-    names = dataset.target_names
-    return Model(encoder, head, views, scaling, settings.method.head, name, net.norm, dataset.kind, shape, names)
+        torch.manual_seed(key("net", seed))
+        built = method.build(encoder, facts)
+        memory = method.memory(built, facts)
+    assert isinstance(built, Network), "every method builds a Network"
+    model = Model(
+        encoder,
+        None,
+        views,
+        _scaling(dataset),
+        "none" if task_of(dataset) == "none" else method.head,
+        name,
+        norm,
+        dataset.kind,
+        shape,
+        dataset.target_names,
+        dataset.classes,
+        dataset.category_name,
+    )
+    return Prepared(settings, dataset, model, built, memory, _partners(settings, dataset, views, device))
 
 
 def engine(settings: Settings) -> Accelerator:
@@ -91,22 +132,12 @@ def engine(settings: Settings) -> Accelerator:
     return Accelerator(cpu=cpu, mixed_precision=precision)
 
 
-def execute(
-    folder: Path,
-    settings: Settings,
-    dataset: Dataset,
-    model: Model,
-    accelerator: Accelerator,
-    *,
-    stream: TextIO | None,
-) -> None:
+def execute(folder: Path, run: Prepared, accelerator: Accelerator, *, stream: TextIO | None) -> None:
     """Train, or go on with, the run in `folder` until its report is written.
 
     Args:
         folder: of the run, with `run.json` and `config.yaml`.
-        settings: of the run.
-        dataset: decoded and split.
-        model: from `build`.
+        run: from `build`.
         accelerator: from `engine`.
         stream: where progress goes; None is silent.
 
@@ -114,17 +145,25 @@ def execute(
         DivergenceError, StoppedError, CheckpointError: see `isotone.train.loop.train`.
     """
     began = time.monotonic()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key("net", settings.train.seed))
-        width, k = model.head.in_features, dataset.target.shape[1]
-        net, memory = settings.method.build(model.encoder, width, k), settings.method.memory(width, k)
+    settings, model = run.settings, run.model
     from_table = json.loads((folder / "run.json").read_text(encoding="utf-8"))["source"] is not None
     go_on = f"isotone resume {folder}" if from_table else f"isotone.resume({str(folder)!r}, (X, y)) in Python"
-    job = Job(settings.method, net, dataset, model.views, model.scaling, settings.train, folder, go_on, memory)
+    job = Job(
+        settings.method,
+        run.net,
+        run.dataset,
+        model.views,
+        model.scaling,
+        settings.train,
+        folder,
+        go_on,
+        run.memory,
+        partners=run.partners,
+        watch=_watch(run, accelerator.device, stream),
+    )
     train(job, accelerator, stream=stream)
-    assert isinstance(net, Network), "every method builds a Network"
     if accelerator.is_main_process:
-        _judge(folder, settings, dataset, model, net, accelerator.device)
+        _judge(folder, run, accelerator.device)
         _done(folder, time.monotonic() - began)
         write_report(folder)
     accelerator.wait_for_everyone()
@@ -133,20 +172,30 @@ def execute(
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _size(settings: Settings, dataset: Dataset) -> int:
-    """Return the side of the square the encoder sees; arrays come as they are, tables are stored at least as large."""
-    h, w = dataset.inputs.shape[1:3]
+def _shape(settings: Settings, inputs: np.ndarray, kind: Kind) -> tuple[int, ...]:
+    """Return the shape of one view: the square that the encoder sees of an image, else the whole sample."""
+    if kind != "image":
+        return tuple(inputs.shape[1:])
+    h, w, c = inputs.shape[1:]
     if h != w:
         raise ConfigError(f"image arrays must be square, got {h} x {w} pixels. Pad or crop them to one side.")
-    return min(settings.data.image_size, h)
+    size = min(settings.data.image_size, h)  # tables are stored at least as large
+    return c, size, size
 
 
-def _encoder_name(name: str, dataset: Dataset) -> str:
+def _encoder_name(name: str, kind: Kind, shape: tuple[int, ...]) -> str:
     if name != "auto":
         return name
-    if dataset.kind == "rows":
-        return "mlp"
-    return "small-cnn" if dataset.inputs.shape[1] <= 96 else "resnet18"
+    if kind != "image":
+        return "mlp" if kind == "rows" else "cnn-1d"
+    return "small-cnn" if shape[1] <= 96 else "resnet18"
+
+
+def _encoder(settings: Settings, name: str, kind: Kind, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+    net, seed = settings.net, settings.train.seed
+    return build_encoder(
+        name, kind=kind, shape=shape, norm=net.norm, pretrained=net.pretrained, weights=net.weights, seed=seed
+    )
 
 
 def _custom(encoder: nn.Module, shape: tuple[int, ...], norm: str) -> tuple[nn.Module, int]:
@@ -163,72 +212,121 @@ def _custom(encoder: nn.Module, shape: tuple[int, ...], norm: str) -> tuple[nn.M
     return encoder, h.shape[1]
 
 
-def _views(settings: Settings, dataset: Dataset, size: int, encoder: str) -> Views:
+def _views(
+    settings: Settings, inputs: np.ndarray, kind: Kind, train: np.ndarray, shape: tuple[int, ...], encoder: str
+) -> Views:
     seed, augment = settings.train.seed, settings.net.augment
-    if dataset.kind == "rows":
-        mean, std = feature_statistics(dataset.inputs[dataset.rows("train")])
-        return Views("rows", 0, tuple("jitter" if name == "mild" else name for name in augment), seed, mean, std)
-    channels = dataset.inputs.shape[-1]
-    mean, std = (0.5,) * channels, (0.5,) * channels  # as published for RnC
-    if settings.net.pretrained and channels == 3:
+    if kind != "image":
+        mean, std = feature_statistics(inputs[train])
+        return Views(kind, 0, augment, seed, mean, std)
+    mean, std = (0.5,) * shape[0], (0.5,) * shape[0]  # as published for RnC
+    if settings.net.pretrained and shape[0] == 3:
         mean, std = pretrained_statistics(encoder)
-    return Views("image", size, augment, seed, mean, std)
+    return Views("image", shape[1], augment, seed, mean, std)
 
 
-def _judge(
-    folder: Path, settings: Settings, dataset: Dataset, model: Model, net: Network, device: torch.device
-) -> None:
-    encoder = net.encoder
-    everything = np.arange(len(dataset.target))
-    chunk = min(256, settings.train.micro_batch or 256)
-    h = forward(encoder, dataset, everything, model.views, device=device, chunk=chunk)
-    target = torch.from_numpy(model.scaling.standardise(dataset.target)).float()
-    rows, val = dataset.rows("train"), dataset.rows("val")
-    head = settings.head
+def _scaling(dataset: Dataset) -> Scaling:
+    rows = dataset.labelled("train") if dataset.target_names else dataset.rows("train")
+    return Scaling.of(dataset.target[rows])
 
-    def features(epoch: int) -> torch.Tensor:
-        if not head.head_views:
-            return h[rows]
-        augmented = epoch % head.head_views
-        return forward(encoder, dataset, rows, model.views, device=device, epoch=augmented, chunk=chunk)
 
-    fit = fit_linear(
-        features if head.head_views else h[rows],
-        target[rows],
-        h[val],
-        target[val],
-        predictor=predictor(settings.method.head),
-        epochs=head.head_epochs,
-        lr=head.head_lr,
-        batch_size=head.head_batch,
-        seed=settings.train.seed,
-    )
-    refit = nn.Linear(fit.weight.shape[1], fit.weight.shape[0])
-    refit.load_state_dict({"weight": fit.weight, "bias": fit.bias})
-    own = net.head
-    name = f"{settings.name}, {settings.method.head} head"
-    final = replace(model, encoder=encoder, head=refit if own is None else own)
-    predictions = {name: ("model", final.predict(h.numpy()))}
-    if own is not None:
-        other = replace(final, head=refit)
-        predictions[f"{name} fitted again on frozen features"] = ("refit", other.predict(h.numpy()))
-    metrics = judge(dataset, predictions, h.numpy(), seed=settings.train.seed)
-    metrics["head"] = {"best_epoch": fit.best_epoch, "val_scores": list(fit.val_scores)}
-    _keep(folder, settings, dataset, final, predictions[name][1], h.numpy(), metrics)
+def _second(settings: Settings, dataset: Dataset) -> tuple[nn.Module, int]:
+    """Return the encoder of the second input and its width: the one that `auto` takes for inputs of that kind."""
+    second, kind = _second_inputs(dataset)
+    shape = _shape(settings, second, kind)
+    name, seed = _encoder_name("auto", kind, shape), key("second", settings.train.seed)
+    return build_encoder(name, kind=kind, shape=shape, norm=settings.net.norm, seed=seed)
+
+
+def _placed(method: Method) -> Method:
+    """Write down where the teacher is, so that the run goes on from any folder."""
+    named = str(getattr(method, "teacher", ""))
+    place = {"teacher": str(Path(named).resolve())} if named else {}
+    return replace(method, **place)  # pyright: ignore[reportArgumentType]
+
+
+def _teacher(settings: Settings, dataset: Dataset, shape: tuple[int, ...], device: torch.device) -> Teacher:
+    """Return what the run that the method names as its teacher says of the training rows."""
+    named = str(getattr(settings.method, "teacher", ""))
+    if not named:
+        owner = type(settings.method).__name__
+        raise ConfigError(f"{owner} needs a `teacher`, the folder of a finished run. Name it: --teacher RUN.")
+    try:
+        folder = existing(named)
+    except ConfigError as error:
+        raise ConfigError(f"the teacher {error}") from error
+    model = load_teacher(folder, dataset.kind, shape)
+    return taught(model, dataset, training_rows(settings.method, dataset), device)
+
+
+def _partners(settings: Settings, dataset: Dataset, views: Views, device: torch.device) -> Partners | None:
+    """Return what pairs each row with its neighbour in time or its second input, where the method needs one."""
+    seed = settings.train.seed
+    if "sequence" in settings.method.needs:
+        return neighbour_views(dataset, views, settings.data.lag, seed, device)
+    if "second" not in settings.method.needs:
+        return None
+    second, kind = _second_inputs(dataset)
+    other = settings
+    if kind != dataset.kind or settings.net.pretrained:  # what was named is for the first input
+        augment = settings.net.augment if kind == dataset.kind else ("mild",)
+        other = replace(settings, net=replace(settings.net, augment=augment, pretrained=False))
+    own = _views(other, second, kind, dataset.rows("train"), _shape(settings, second, kind), "")
+    return second_views(dataset, own, device)
+
+
+def _second_inputs(dataset: Dataset) -> tuple[np.ndarray, Kind]:
+    assert dataset.second is not None, "`suited` has refused data without a second input"
+    assert dataset.second_kind is not None, "a second input has a kind"
+    return dataset.second, dataset.second_kind
+
+
+def _watch(
+    run: Prepared, device: torch.device, stream: TextIO | None
+) -> Callable[[nn.Module], dict[str, float]] | None:
+    """Return the online signal of a method that has no score of its own."""
+    if run.settings.method.scored:
+        return None
+    return online(run.dataset, run.model.views, device=device, seed=run.settings.train.seed, stream=stream)
+
+
+def _judge(folder: Path, run: Prepared, device: torch.device) -> None:
+    settings, dataset, encoder = run.settings, run.dataset, run.net.encoder
+    chunk, seed = min(256, settings.train.micro_batch or 256), settings.train.seed
+
+    def embed(rows: np.ndarray, epoch: int | None = None) -> Tensor:
+        return forward(encoder, dataset, rows, run.model.views, device=device, epoch=epoch, chunk=chunk)
+
+    h = embed(np.arange(len(dataset.target)))
+    model = replace(run.model, encoder=encoder)
+    predictions: dict[str, tuple[str, np.ndarray]] = {}
+    record: dict[str, Any] = {}
+    if model.head_name != "none":
+        name, own = f"{settings.name}, {settings.method.head} head", run.net.head
+        fit = fit_head(dataset, h, embed, model.scaling, model.head_name, settings.head, seed=seed)
+        model = replace(model, head=fit.layer if own is None else own)
+        predictions[name] = ("model", model.answers(h.numpy()))
+        if own is not None:
+            refit = replace(model, head=fit.layer)
+            predictions[f"{name} fitted again on frozen features"] = ("refit", refit.answers(h.numpy()))
+        record = {"head": fit.record}
+    metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
+    _keep(folder, run, model, predictions, h.numpy(), metrics)
 
 
 def _keep(
     folder: Path,
-    settings: Settings,
-    dataset: Dataset,
+    run: Prepared,
     model: Model,
-    prediction: np.ndarray,
+    predictions: dict[str, tuple[str, np.ndarray]],
     h: np.ndarray,
     metrics: dict[str, Any],
 ) -> None:
-    seed = settings.train.seed
+    dataset, seed = run.dataset, run.settings.train.seed
+    nothing = "none", np.zeros((len(h), 0))
+    prediction = next(iter(predictions.values()), nothing)[1]
     save_model(folder / "model", model)
-    keep_predictions(folder / "predictions.csv", dataset, prediction)
+    keep_predictions(folder / "predictions.csv", dataset, prediction, model.probabilities(h) if model.classes else None)
     keep_features(folder / "features.npz", dataset, h, prediction, seed=seed)
     keep_views(folder / "views.npz", dataset, model.views, seed=seed)
     write_json(folder / "metrics.json", metrics)

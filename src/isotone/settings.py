@@ -11,9 +11,9 @@ from typing import Any, Literal, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from isotone.check import between, positive
 from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError, nearest
+from isotone.evaluate.stage_two import HeadSettings
 from isotone.methods import ALIASES, METHODS, method_class
 from isotone.records import Method
 from isotone.train.settings import TrainSettings
@@ -26,8 +26,8 @@ class NetSettings:
     """The encoder and the views it sees.
 
     Args:
-        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), or any timm model; auto
-            takes small-cnn up to 96 px, resnet18 above, mlp for rows.
+        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d (signals), or any
+            timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for signals.
         norm: batch, or group where batches are small, correlated or spread over processes.
         pretrained: start from timm's weights (the only setting that uses the network).
         weights: safetensors file of encoder weights to start from.
@@ -40,29 +40,6 @@ class NetSettings:
     pretrained: bool = False
     weights: str | None = None
     augment: tuple[str, ...] = ("mild",)
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Stage 2: the linear predictor on the frozen encoder, in eval mode, best epoch by validation.
-
-    Args:
-        head_epochs: epochs of stage 2.
-        head_batch: rows in a batch of stage 2.
-        head_lr: learning rate of stage 2.
-        head_views: augmented passes of the training rows that stage 2 sees in turn; 0 fits on the clean rows.
-    """
-
-    head_epochs: int = 100
-    head_batch: int = 64
-    head_lr: float = 0.05
-    head_views: int = 0
-
-    def __post_init__(self) -> None:
-        between("head_epochs", self.head_epochs, 1, 100_000)
-        between("head_batch", self.head_batch, 1, 1_000_000)
-        between("head_views", self.head_views, 0, 100_000)
-        positive("head_lr", self.head_lr)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -51,13 +52,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two compared runs on the same digits, one label of which is hostile (see tests/report/conftest.py)."""
+def maker() -> ModuleType:
+    """What makes run folders: tests/report/conftest.py."""
     spec = spec_from_file_location("runs_to_report", Path(__file__).parents[1] / "report" / "conftest.py")
     assert spec is not None
     assert spec.loader is not None
-    maker = module_from_spec(spec)
-    spec.loader.exec_module(maker)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def report(maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two compared runs on the same digits, whose labels are hostile."""
     folder = tmp_path_factory.mktemp("browser")
     runs = [
         maker.make_run(folder / name, name=name, width=width, rows=100)
@@ -69,6 +76,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.savez(run / "features.npz", **arrays)
         info = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps(info | {"command": HOSTILE}))
+    return write_report(runs[1], runs[0])
+
+
+@pytest.fixture(scope="module")
+def class_report(maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two compared runs that tell digits apart; the names of the classes are hostile."""
+    folder = tmp_path_factory.mktemp("browser")
+    runs = [maker.make_class_run(folder / name, name=name, width=w, rows=100) for name, w in (("a", 6), ("b", 48))]
+    for run in runs:
+        with np.load(run / "features.npz", allow_pickle=False) as raw:
+            arrays = dict(raw) | {"classes": np.array([f"{i}{HOSTILE}" for i in range(10)])}
+        np.savez(run / "features.npz", **arrays)
+        found = json.loads((run / "metrics.json").read_text()) | {"classes": arrays["classes"].tolist()}
+        (run / "metrics.json").write_text(json.dumps(found))
     return write_report(runs[1], runs[0])
 
 
@@ -94,9 +115,17 @@ def visit(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Ite
     context.close()
 
 
-def tooltip(page: Page) -> str | None:
-    """Move over the second map until a tooltip shows."""
-    box = page.locator("#map-1").bounding_box()
+@pytest.fixture(params=[(1200, "dark"), (360, "light")], ids=["desk", "phone"])
+def class_visit(request: pytest.FixtureRequest, browser: Browser, class_report: Path) -> Iterator[Visit]:
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    yield Visit(context.new_page(), class_report)
+    context.close()
+
+
+def tooltip(page: Page, name: str = "map-1") -> str | None:
+    """Move over a map until a tooltip shows."""
+    box = page.locator(f"#{name}").bounding_box()
     assert box is not None
     for y in range(30, 330, 12):
         for x in range(30, int(box["width"]) - 20, 20):
@@ -145,3 +174,38 @@ def test_controls_work_by_keyboard(visit: Visit) -> None:
     )
     assert counts == [[20, True, True], [20, True, True]]  # of 100 rows, every fifth is a test row, from the fifth on
     assert visit.faults == []
+
+
+def test_classes_are_told_by_colour_shape_and_tooltip(class_visit: Visit) -> None:
+    page = class_visit.page
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.locator("#map-1").scroll_into_view_if_needed()
+    text = tooltip(page)
+    assert text is not None
+    assert HOSTILE in text
+    assert "predicted" in text
+    page.locator("input[value=mistake]").check()
+    state = page.evaluate(
+        """() => {
+             const { data } = Bokeh.documents[1].get_model_by_name("points-map-1");
+             const columns = [[data.color, data.color_mistake], [data.marker, data.marker_mistake]];
+             return columns.map(([shown, own]) => shown.every((value, i) => value === own[i]));
+           }"""
+    )
+    assert state == [True, True]
+    page.get_by_text("Scores by stage as numbers").click()
+    assert page.get_by_text("layers: stages.1").first.is_visible()
+    assert page.evaluate("document.body.dataset.broken") is None
+    assert class_visit.faults == []
+
+
+def test_a_run_without_labels_opens(browser: Browser, maker: ModuleType, tmp_path: Path) -> None:
+    page = browser.new_context(viewport={"width": 1200, "height": 800}).new_page()
+    visit = Visit(page, write_report(maker.make_unlabelled_run(tmp_path / "simclr", rows=60)))
+    page.locator("#map-0").scroll_into_view_if_needed()
+    text = tooltip(page, "map-0")
+    assert text is not None
+    assert "split" in text
+    assert "predict" not in text
+    assert visit.faults == []
+    page.context.close()

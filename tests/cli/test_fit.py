@@ -40,3 +40,45 @@ def test_help_shows_the_methods_own_settings(cli: Cli, capsys: object) -> None:
     with pytest.raises(SystemExit) as caught:
         cli("fit", "--method", "baseline", "--help")
     assert caught.value.code == 0
+
+
+def _score(value: float, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+def test_the_summary_of_classes_shows_accuracy_beside_the_most_frequent_class() -> None:
+    rows = [
+        {"model": "supcon, classify head", "accuracy": _score(0.9125, 0.85, 0.96), "balanced_accuracy": _score(0.875)},
+        {"model": "most frequent class", "accuracy": _score(0.5), "balanced_accuracy": _score(0.25)},
+    ]
+    both = [{**row, "target": "species", "split": side} for row in rows for side in ("test", "val")]
+    assert summary({"task": "classes", "rows": both, "order": None}).splitlines() == [
+        "test accuracy                                         accuracy        95 % interval  balanced",
+        "supcon, classify head (species)                          91.2%       85.0% to 96.0%     87.5%",
+        "most frequent class (species)                            50.0%                    -     25.0%",
+    ]
+
+
+def test_the_summary_without_labels_says_what_to_do_next() -> None:
+    assert summary({"task": "none", "rows": [], "order": None}).splitlines() == [
+        "trained without labels, so nothing was predicted or judged. Next:",
+        "  isotone evaluate RUN --category COLUMN    how much of a label the representation holds",
+        "  isotone embed RUN TABLE --out z.parquet   the representation of any rows",
+    ]
+
+
+def test_a_table_without_labels_needs_a_method_that_wants_none(table: Path, tmp_path: Path, cli: Cli) -> None:
+    status, _, said = cli("fit", table, "--method", "baseline", "--out", tmp_path / "run")
+    assert status == 2
+    assert "no label is named" in said
+    words = ["--method", "simclr", "--passes", "2", "--batch-size", "16", "--image-size", "16"]
+    status, out, said = cli("fit", table, *words, "--out", tmp_path / "run")
+    assert status == 0, said
+    assert out.startswith("trained without labels")
+    status, _, said = cli("predict", tmp_path / "run", table)
+    assert status == 2
+    assert said == (
+        "isotone: this run was trained without labels, so it predicts nothing. Use `isotone embed`, or probe it: "
+        "`isotone evaluate RUN --category COLUMN`.\n"
+    )
+    assert cli("embed", tmp_path / "run", table, "--out", tmp_path / "z.npy")[0] == 0

@@ -19,7 +19,7 @@ def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.monotonic() - began < 5.0  # 0.2 s on an idle machine; torch alone takes 2 s
-    for verb in ("check", "fit", "predict", "embed", "evaluate", "report", "resume", "methods", "demo"):
+    for verb in ("check", "fit", "predict", "embed", "evaluate", "report", "resume", "study", "methods", "demo"):
         assert f"\n  {verb}" in done.stdout
 
 

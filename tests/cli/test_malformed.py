@@ -65,7 +65,7 @@ FLAGS: list[tuple[list[str], str]] = [
     (["--traget", "grey"], "there is no flag '--traget'. Did you mean '--target'? `isotone fit --help` lists them."),
     (["--target", "gray"], "'grey'"),
     (["--target", "grey", "--group", "perosn"], "'person'"),
-    (["--target", "grey", "--method", "rcn"], "there is no method 'rcn'; there are rnc, baseline. Did you mean 'rnc'?"),
+    (["--target", "grey", "--method", "rcn"], "Did you mean 'rnc'?"),
     (["--target", "grey", "--encoder", "resnet188"], "'resnet18"),
     (["--target", "grey", "--passes", "many"], "many"),
     (["--target", "grey", "--passes", "0"], "`passes` must be between 1 and 1,000,000, got 0."),

@@ -35,3 +35,22 @@ def test_a_folder_that_is_no_run_names_the_nearest(finished: tuple[Path, Path], 
     status, _, said = cli("predict", wrong, finished[0])
     assert status == 2
     assert said == f"isotone: {wrong} is not the folder of a run: it has no run.json. Did you mean 'run'?\n"
+
+
+def test_classes_are_written_with_their_probabilities(table: Path, tmp_path: Path, cli: Cli) -> None:
+    head, *lines = table.read_text().splitlines()
+    rows = [f"{line},{'=dark' if float(line.split(',')[1]) < 5 else 'light'}" for line in lines]
+    table.write_text("\n".join([f"{head},label", *rows]) + "\n")
+    words = ["--category", "label", "--method", "baseline", "--passes", "2", "--batch-size", "16", "--image-size", "16"]
+    status, out, said = cli("fit", table, *words, "--out", tmp_path / "run")
+    assert status == 0, said
+    assert out.startswith("test accuracy")
+    status, _, said = cli("predict", tmp_path / "run", table, "--out", tmp_path / "p.csv")
+    assert status == 0, said
+    found, kept = pd.read_csv(tmp_path / "p.csv"), pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert list(found) == ["label", "predicted_label", "probability_=dark", "probability_light"]
+    assert found["label"].tolist() == kept["label"].tolist()  # how a row is called
+    assert found["predicted_label"].tolist() == kept["predicted_label"].tolist()
+    assert set(found["predicted_label"]) <= {"'=dark", "light"}
+    np.testing.assert_allclose(found["probability_light"], kept["probability_light"], rtol=1e-4)
+    np.testing.assert_allclose(found["probability_=dark"] + found["probability_light"], 1, rtol=1e-5)

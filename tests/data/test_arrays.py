@@ -89,6 +89,71 @@ def test_the_fingerprint_sees_every_part() -> None:
     assert fingerprint(parts[0], parts[1], parts[2][::-1]) != first
 
 
+def test_what_else_there_is_counts_in_the_fingerprint_by_its_name() -> None:
+    parts = (np.eye(3, dtype=np.float32), np.ones((3, 1)), np.array(["train", "val", "test"]))
+    first, words = fingerprint(*parts), np.array(["a", "b", "c"])
+    assert fingerprint(*parts, category=None, sequence=None, time=None, second=None) == first
+    other = [fingerprint(*parts, category=words), fingerprint(*parts, sequence=words)]
+    other += [fingerprint(*parts, time=np.arange(3.0)), fingerprint(*parts, second=np.eye(3, dtype=np.float32))]
+    other += [fingerprint(*parts, category=words[::-1]), fingerprint(*parts, category=words, sequence=words)]
+    assert len({first, *other}) == 7
+
+
+def test_the_fingerprint_of_runs_made_before_is_the_same() -> None:
+    data = load_arrays(np.arange(40.0).reshape(20, 2), Y, settings=PLAIN, seed=0)
+    # as the first release computed it; another value would refuse to resume every run made until now
+    assert data.fingerprint == "becb7423910359063fe178501ed4080cf73cc884fe1c31eee305cc3dfd7ade07"
+
+
+def test_classes_become_codes() -> None:
+    names = ["ant", "cat"] * 10
+    data = load_arrays(np.eye(N), names, category=True, settings=PLAIN, seed=0)
+    assert (data.classes, data.category_name, data.target_names, data.target.shape) == (
+        ("ant", "cat"),
+        "category",
+        (),
+        (N, 0),
+    )
+    assert data.category is not None
+    assert data.category.tolist() == [0, 1] * 10
+    assert len(data.labelled("val")) == len(data.rows("val")) == 3
+    named = load_arrays(np.eye(N), np.arange(N) % 2, settings=DataSettings(category="kind"), seed=0)
+    assert (named.classes, named.category_name) == (("0", "1"), "kind")
+
+
+def test_rows_without_a_label_are_trained_on() -> None:
+    y = np.where(np.arange(N) < 12, np.arange(N) % 2, -1)
+    data = load_arrays(np.eye(N), y, category=True, settings=DataSettings(unlabelled=True), seed=0)
+    assert data.category is not None
+    assert (data.category[12:] == -1).all()
+    assert set(data.split[12:].tolist()) == {"train"}
+    assert data.classes == ("0", "1")
+    real = load_arrays(np.eye(N), np.where(y < 0, np.nan, Y), settings=DataSettings(unlabelled=True), seed=0)
+    assert np.isnan(real.target[12:]).all()
+    assert set(real.split[12:].tolist()) == {"train"}
+
+
+def test_no_labels_at_all() -> None:
+    data = load_arrays(np.eye(N), settings=PLAIN, seed=0)
+    assert (data.target.shape, data.category, data.target_names) == ((N, 0), None, ())
+    assert {side: len(data.rows(side)) for side in ("train", "val", "test")} == {"train": 14, "val": 3, "test": 3}
+    assert len(data.labelled("train")) == 0
+
+
+def test_signals_and_sequences() -> None:
+    x = np.arange(N * 6).reshape(N, 2, 3)
+    data = load_arrays(x, Y, signal=True, sequence=np.arange(N) // 5, settings=PLAIN, seed=0)
+    assert (data.kind, data.inputs.dtype, data.inputs.shape) == ("signal", "float32", (N, 2, 3))
+    assert np.array_equal(data.inputs, x)
+    assert data.sequence is not None
+    assert data.time is not None
+    assert data.time[:7].tolist() == [0, 1, 2, 3, 4, 0, 1]
+    flat = load_arrays(x[:, 0], Y, settings=DataSettings(signal="x"), seed=0)
+    assert (flat.kind, flat.inputs.shape) == ("signal", (N, 1, 3))
+    assert array_inputs(x, "signal", (2, 3)).dtype == np.float32
+    assert load_arrays(x[:, 0], Y, settings=PLAIN, seed=0).kind == "rows"
+
+
 def with_nan(values: np.ndarray) -> np.ndarray:
     out = values.astype(np.float32)
     out[3] = np.nan
@@ -141,8 +206,26 @@ def with_nan(values: np.ndarray) -> np.ndarray:
             "no number.",
         ),
         (
+            lambda: load(np.zeros((N, 2, 3, 4)), signal=True),
+            "X must be signals (n, c, t) or (n, t), but has shape (20, 2, 3, 4). Reshape it.",
+        ),
+        (
+            lambda: load(with_nan(np.zeros((N, 2, 3))), signal=True),
+            "X holds NaN or infinity in row 3. Correct or remove them.",
+        ),
+        (
+            lambda: array_inputs(np.zeros((N, 2, 3)), "signal", (2, 4)),
+            "The model was trained on signal of shape (2, 4), but X holds signal of shape (2, 3). "
+            "Give X the shape of the training data.",
+        ),
+        (
+            lambda: load(np.eye(N), ["a"] * N, category=True),
+            "column 'category': is 'a' in every row, so there are no classes to tell apart. Choose another category.",
+        ),
+        (
             lambda: load(np.eye(N), ["old"] * N),
-            "y must be numbers, but holds text. Convert it with y.astype(float), or leave out what is no number.",
+            "y must be numbers, but holds text. Convert it with y.astype(float), or say with category that it holds "
+            "classes.",
         ),
         (lambda: load(np.eye(N), Y[:5]), "y must have one entry for each of the 20 rows of X, but has 5."),
         (lambda: load(np.eye(N), with_nan(Y)), "y holds NaN or infinity in row 3. Correct or remove them."),

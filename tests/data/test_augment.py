@@ -6,7 +6,7 @@ import torch
 from isotone.data import augment
 from isotone.errors import ConfigError, ShapeError
 
-IMAGE = [name for name, transform in augment.TRANSFORMS.items() if transform.kind == "image"]
+IMAGE = [name for name, transform in augment.TRANSFORMS.items() if "image" in transform.kinds]
 
 
 def images(count=4, channels=3, height=20, width=20, seed=0):
@@ -15,85 +15,6 @@ def images(count=4, channels=3, height=20, width=20, seed=0):
 
 def numbers(count, draws, seed=1):
     return torch.rand(count, draws, generator=torch.Generator().manual_seed(seed))
-
-
-# ---- the definitions, written slowly, one pixel or image at a time (torchvision's documentation of ColorJitter)
-
-
-def luma(pixel):
-    return 0.2989 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
-
-
-def each_pixel(image, change):
-    channels, height, width = image.shape
-    out = torch.empty_like(image)
-    for i in range(height):
-        for j in range(width):
-            out[:, i, j] = torch.tensor(change([float(image[c, i, j]) for c in range(channels)]))
-    return out
-
-
-def clamp(x):
-    return min(max(x, 0.0), 1.0)
-
-
-def rotate_hue(pixel, turn):
-    import colorsys
-
-    hue, saturation, value = colorsys.rgb_to_hsv(*pixel)
-    return colorsys.hsv_to_rgb((hue + turn) % 1.0, saturation, value)
-
-
-def slow_color(image, u):
-    if u[0] >= 0.8:
-        return image
-    bright, contrast, saturation = (1 + 0.4 * (2 * float(x) - 1) for x in u[1:4])
-    hue = 0.1 * (2 * float(u[4]) - 1)
-    out = each_pixel(image, lambda p: [clamp(bright * x) for x in p])
-    pixels = [[float(x) for x in column] for column in out.flatten(1).T]
-    mean = sum(map(luma, pixels)) / len(pixels)
-    out = each_pixel(out, lambda p: [clamp(contrast * x + (1 - contrast) * mean) for x in p])
-    out = each_pixel(out, lambda p: [clamp(saturation * x + (1 - saturation) * luma(p)) for x in p])
-    return each_pixel(out, lambda p: rotate_hue(p, hue))
-
-
-def test_color_equals_the_parts_applied_pixel_by_pixel():
-    x = images(4, 3, 9, 7)
-    x[0, :, 0] = 0.3  # gray: no hue
-    x[0, :, 1] = torch.tensor([0.0, 0.5, 0.5])[:, None]  # green equal to blue, both largest
-    x[0, :, 2] = torch.tensor([0.7, 0.7, 0.1])[:, None]
-    u = numbers(4, 5)
-    u[:, 0] = torch.tensor([0.0, 0.79, 0.5, 0.81])
-    slow = torch.stack([slow_color(image, numbers) for image, numbers in zip(x, u, strict=True)])
-    torch.testing.assert_close(augment.color(x, u), slow, atol=2e-6, rtol=0)
-    assert torch.equal(augment.color(x, u)[3], x[3])
-
-
-def test_hue_alone_goes_once_around_the_six_sectors():
-    edges = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]], dtype=torch.float32)
-    x = edges.T.reshape(1, 3, 1, 6)
-    for u in (0.0, 0.3, 0.999):
-        turn = 0.1 * (2 * u - 1)
-        got = augment.color(x, torch.tensor([[0.0, 0.5, 0.5, 0.5, u]]))
-        expected = torch.tensor([rotate_hue(pixel, turn) for pixel in edges.tolist()]).T.reshape(1, 3, 1, 6)
-        torch.testing.assert_close(got, expected, atol=2e-6, rtol=0)
-
-
-def test_color_of_one_channel_changes_brightness_and_contrast_only():
-    x = images(1, 1, 4, 4)
-    low = augment.color(x, torch.tensor([[0.0, 0.25, 0.75, 0.0, 0.0]]))
-    high = augment.color(x, torch.tensor([[0.0, 0.25, 0.75, 0.9, 0.9]]))
-    assert torch.equal(low, high)
-    bright = x * 0.8  # 1 + 0.4 (2 * 0.25 - 1)
-    torch.testing.assert_close(low, (1.2 * bright - 0.2 * bright.mean()).clamp(0, 1))
-
-
-def test_light_is_brightness_then_contrast_within_a_fifth():
-    x = images(1)
-    got = augment.light(x, torch.tensor([[0.0, 0.75]]))
-    dark = 0.8 * x[0]
-    expected = (1.1 * dark - 0.1 * luma(dark).mean()).clamp(0, 1)
-    torch.testing.assert_close(got[0], expected)
 
 
 def test_four_quarter_turns_are_each_exact():
@@ -108,14 +29,6 @@ def test_flip_is_exact_and_per_image():
     got = augment.flip(x, torch.tensor([[0.49], [0.5]]))
     assert torch.equal(got[0], x[0].flip(-1))
     assert torch.equal(got[1], x[1])
-
-
-def test_grayscale_takes_a_fifth_and_leaves_one_channel_alone():
-    x = images(2)
-    got = augment.grayscale(x, torch.tensor([[0.19], [0.2]]))
-    torch.testing.assert_close(got[0], luma(x[0]).expand(3, -1, -1))
-    assert torch.equal(got[1], x[1])
-    assert torch.equal(augment.grayscale(x[:, :1], torch.zeros(2, 1)), x[:, :1])
 
 
 def test_crop_of_the_full_box_is_the_image():
@@ -186,28 +99,6 @@ def test_rotate_turns_counter_clockwise_about_the_centre():
     torch.testing.assert_close(augment.rotate(x, torch.tensor([[0.5]])), x, atol=1e-5, rtol=0)
 
 
-def test_noise_is_normal_and_depends_on_its_numbers():
-    x = torch.full((3, 3, 100, 100), 0.5)
-    u = torch.tensor([[0.1, 0.2], [0.1, 0.2], [0.1, 0.2 + 2**-24]])
-    z = (augment.noise(x, u) - 0.5) / 0.02
-    assert torch.equal(z[0], z[1])
-    first, other = z[0].flatten(), z[2].flatten()
-    # 30,000 draws: four standard errors of mean, variance, correlation
-    assert abs(first.mean()) < 4 / math.sqrt(30000)
-    assert abs(first.var() - 1) < 4 * math.sqrt(2 / 30000)
-    assert abs((first * other).mean()) < 4 / math.sqrt(30000)
-    assert abs((first[1:] * first[:-1]).mean()) < 4 / math.sqrt(30000)
-    share = (first.abs() < 1.96).double().mean()
-    assert abs(share - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 30000)
-
-
-def test_jitter_adds_a_twentieth_of_a_standard_deviation():
-    got = augment.jitter(torch.zeros(4, 2000), numbers(4, 2))
-    assert torch.allclose(got.std(1), torch.full((4,), 0.05), rtol=0.08)
-    assert not torch.equal(got[0], got[1])
-    assert augment.jitter(torch.zeros(1, 3), torch.zeros(1, 2)).shape == (1, 3)
-
-
 @pytest.mark.parametrize("name", IMAGE)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_batch_is_each_image_alone_and_the_input_stays(name, channels):
@@ -255,6 +146,13 @@ def test_parse_writes_presets_out():
     assert augment.parse(("none",), "rows") == ()
     assert augment.parse((), "image") == ()
     assert augment.parse("jitter", "rows") == ("jitter",)
+    assert augment.parse("simclr", "image") == ("crop", "flip", "color", "grayscale")
+    assert augment.parse("simclr-strong", "image") == ("crop", "flip", "strong-color", "grayscale", "blur")
+
+
+def test_mild_is_another_set_for_each_kind():
+    assert augment.parse("mild", "rows") == ("jitter",)
+    assert augment.parse("mild", "signal") == ("jitter", "scale")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +162,8 @@ def test_parse_writes_presets_out():
             ("crop", "colour"),
             "image",
             "Unknown augmentation 'colour'. Did you mean 'color'? "
-            "Known: none, mild, flip, turn, light, noise, shift, rotate, crop, color, grayscale.",
+            "Known: none, mild, simclr, simclr-strong, flip, turn, light, noise, shift, rotate, crop, color, "
+            "strong-color, grayscale, blur.",
         ),
         (("",), "rows", "Unknown augmentation ''. Known: none, mild, jitter."),
         (
@@ -275,7 +174,17 @@ def test_parse_writes_presets_out():
         (
             ("jitter",),
             "image",
-            "The augmentation 'jitter' is for rows of numbers, but the data are images. Leave it out.",
+            "The augmentation 'jitter' is for rows of numbers and signals, but the data are images. Leave it out.",
+        ),
+        (
+            ("simclr",),
+            "signal",
+            "The augmentation 'simclr' is for images, but the data are signals. Leave it out.",
+        ),
+        (
+            ("scael",),
+            "signal",
+            "Unknown augmentation 'scael'. Did you mean 'scale'? Known: none, mild, jitter, scale, timeshift.",
         ),
         (("mild", "flip"), "image", "The augmentation 'flip' comes twice in 'mild,flip'. Name it once."),
     ],

@@ -41,11 +41,43 @@ def test_faulty_types_are_refused(changed: dict[str, object], message: str, requ
         ),
         (
             {"image_column": "image", "features": ("a",)},
-            "image_column and features exclude each other: the input is images or rows. Leave out one.",
+            "image_column and features exclude each other: the input is images, rows or signals. Leave out one.",
         ),
         (
             {"target": ("age",), "features": ("age",)},
             "column 'age' is named by target and again by features. Leave out one.",
+        ),
+        (
+            {"target": ("age",), "category": "sex"},
+            "target and category exclude each other: what is predicted is numbers or a class. Leave out one.",
+        ),
+        (
+            {"signal": "x", "features": ("a",)},
+            "signal and features exclude each other: the input is images, rows or signals. Leave out one.",
+        ),
+        (
+            {"signal": "x", "image_column": "a"},
+            "signal and image_column exclude each other: the input is images, rows or signals. Leave out one.",
+        ),
+        (
+            {"time": "t"},
+            "time ('t') needs sequence, the column of the recordings or tracks that it counts in. "
+            "Name that column too.",
+        ),
+        ({"lag": 0.0}, "lag must be a finite number above 0, but is 0.0."),
+        ({"lag": float("inf")}, "lag must be a finite number above 0, but is inf."),
+        ({"lag": float("nan")}, "lag must be a finite number above 0, but is nan."),
+        (
+            {"category": "who", "sequence": "who"},
+            "column 'who' is named by category and again by sequence. Leave out one.",
+        ),
+        (
+            {"image_column": "x", "second": "x"},
+            "column 'x' is named by image_column and again by second. Leave out one.",
+        ),
+        (
+            {"sequence": "who", "time": "who"},
+            "column 'who' is named by sequence and again by time. Leave out one.",
         ),
         ({"target": ("age", "age")}, "column 'age' is named by target and again by target. Leave out one."),
     ],
@@ -54,6 +86,10 @@ def test_faulty_settings_are_refused(changed: dict[str, object], message: str) -
     with pytest.raises(ConfigError) as caught:
         DataSettings(**changed)  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+def test_a_recording_can_be_the_group_too() -> None:
+    assert DataSettings(group="recording", sequence="recording").sequence == "recording"
 
 
 def test_stored_size_defaults_to_image_size() -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isotone.data.split import SIDES, looks_like_group, read_sides, shared_groups, split_groups, split_rows
+from isotone.data.split import (
+    SIDES,
+    looks_like_group,
+    read_sides,
+    shared_groups,
+    split_groups,
+    split_labelled,
+    split_rows,
+)
 from isotone.errors import DataError
 
 
@@ -75,6 +83,81 @@ def test_ties_and_several_targets() -> None:
     assert counts(split_rows(100, np.zeros((100, 1)), None, 0.15, 0.15, 0)) == [70, 15, 15]
     both = np.random.default_rng(0).normal(size=(100, 2))
     assert counts(split_rows(100, both, None, 0.15, 0.15, 0)) == [70, 15, 15]
+
+
+NONE = np.empty((1000, 0))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_side_has_the_shares_of_the_classes(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    category = draw.choice(5, 1000, p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    side = split_rows(1000, NONE, None, 0.15, 0.15, seed, category)
+    assert counts(side) == [700, 150, 150]
+    for name in ("val", "test"):
+        found = np.bincount(category[side == name], minlength=5)
+        assert abs(found - 0.15 * np.bincount(category)).max() <= 1  # a plain random split strays by 10
+
+
+def test_the_seed_draws_the_split_of_classes_too() -> None:
+    category = np.arange(1000) % 7
+    first = split_rows(1000, NONE, None, 0.15, 0.15, 0, category)
+    assert np.array_equal(first, split_rows(1000, NONE, None, 0.15, 0.15, 0, category))
+    assert not np.array_equal(first, split_rows(1000, NONE, None, 0.15, 0.15, 1, category))
+
+
+def test_small_classes_do_not_all_end_on_one_side() -> None:
+    category = np.arange(300) // 3
+    side = split_rows(300, np.empty((300, 0)), None, 0.15, 0.15, 0, category)
+    assert counts(side) == [210, 45, 45]
+    assert len(set(category[side == "train"].tolist())) == 100  # every class is trained on
+
+
+def test_groups_of_several_classes_count_as_their_most_frequent() -> None:
+    category = np.tile([2, 0, 2, 1, 1, 0, 0, 0], 50)
+    group = np.repeat(np.arange(200), 2).astype(str)  # 2 0, 2 1, 1 0, 0 0 in turn: as 0, 1, 0, 0 (the first of equals)
+    side = split_rows(400, np.empty((400, 0)), group, 0.2, 0.2, 0, category)
+    assert shared_groups(side, group) == 0
+    for name in ("val", "test"):
+        found = np.bincount(np.tile([0, 1, 0, 0], 50)[side[::2] == name], minlength=2)
+        assert abs(found - np.array([30, 10])).max() <= 1
+
+
+def test_without_labels_the_split_is_drawn_at_random() -> None:
+    side = split_rows(1000, NONE, None, 0.15, 0.15, 0)
+    assert counts(side) == [700, 150, 150]
+    thirds = [int((part == "test").sum()) for part in np.split(side[:999], 3)]
+    assert max(thirds) - min(thirds) < 40  # four standard errors of a difference: 4 sqrt(2 * 333 * .15 * .85) = 37
+    group = np.repeat(np.arange(250), 4).astype(str)
+    assert shared_groups(split_rows(1000, NONE, group, 0.15, 0.15, 0), group) == 0
+
+
+def test_rows_without_label_are_trained_on() -> None:
+    labelled = np.arange(1000) % 4 == 0
+    target = np.where(labelled[:, None], skewed(1000, 0), np.nan)
+    side = split_labelled(labelled, target, None, 0.2, 0.2, 0)
+    assert set(side[~labelled].tolist()) == {"train"}
+    assert counts(side[labelled]) == [150, 50, 50]
+    assert np.array_equal(side[labelled], split_rows(250, target[labelled], None, 0.2, 0.2, 0))
+
+
+def test_rows_without_label_stay_with_their_group() -> None:
+    group = np.repeat(np.arange(100), 10).astype(str)
+    labelled = np.tile(np.arange(10) < 3, 100)
+    labelled[-200:] = False  # 20 groups have no label at all
+    category = np.where(labelled, np.arange(1000) % 2, -1)
+    side = split_labelled(labelled, NONE, group, 0.2, 0.2, 0, category)
+    for name in np.unique(group):
+        assert len(set(side[group == name].tolist())) == 1
+    assert set(side[-200:].tolist()) == {"train"}
+    assert counts(side[:800]) == [480, 160, 160]
+
+
+def test_where_all_are_labelled_the_split_is_that_of_the_rows() -> None:
+    group = np.repeat(np.arange(200), 5).astype(str)
+    for given in (None, group):
+        one = split_labelled(np.ones(1000, dtype=bool), skewed(1000, 0), given, 0.15, 0.15, 3)
+        assert np.array_equal(one, split_rows(1000, skewed(1000, 0), given, 0.15, 0.15, 3))
 
 
 def test_small_tables_fill_each_side() -> None:

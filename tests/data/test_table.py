@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from isotone.data.settings import DataSettings
-from isotone.data.table import label, locate, numbers, read_table, shown, texts
+from isotone.data.table import label, locate, numbers, read_table, texts
 from isotone.errors import DataError
 
 Build = Callable[..., DataSettings]
@@ -86,8 +86,54 @@ def test_all_missing_columns_in_one_error(tmp_path: Path, settings: Build) -> No
 def test_new_data_needs_no_target_columns(tmp_path: Path, settings: Build) -> None:
     path = tmp_path / "t.csv"
     path.write_text("image\na.png\n")
-    table = read_table(path, settings(group="person", split_column="side"), targets=False)
+    run = settings(group="person", split_column="side", sequence="track", time="frame", second="mask", unlabelled=True)
+    table = read_table(path, run, targets=False)
     assert (table.target, table.group, table.split_column) == ((), None, None)
+    assert (table.category, table.sequence, table.time, table.second, table.fresh) == (None, None, None, None, True)
+
+
+def test_labels_can_be_optional(tmp_path: Path, settings: Build) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,age\na.png,1\n")
+    table = read_table(path, settings(target=()), labels="optional")
+    assert (table.target, table.category, table.fresh, table.kind) == ((), None, False, "image")
+    with pytest.raises(DataError) as caught:
+        read_table(path, settings(target=()))
+    assert str(caught.value) == (
+        "t.csv: no label is named. Name numbers to predict with --target, or classes to tell apart with --category: "
+        "numeric columns are age."
+    )
+
+
+def test_the_second_image_column_is_not_taken_for_the_first(tmp_path: Path, settings: Build) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("left,right,age\na.png,b.png,1\n")
+    table = read_table(path, settings(second="right"))
+    assert (table.image_column, table.second, table.inputs) == ("left", "right", {})
+
+
+def test_new_columns_are_missed_by_their_flags(tmp_path: Path, settings: Build) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,age,track\na.png,1,x\n")
+    run = settings(target=(), category="kind", sequence="trak", time="when", second="other")
+    with pytest.raises(DataError) as caught:
+        read_table(path, run)
+    assert [problem.what for problem in caught.value.problems] == [
+        "has no column 'kind' (--category)",
+        "has no column 'trak' (--sequence)",
+        "has no column 'when' (--time)",
+        "has no column 'other' (--second)",
+    ]
+
+
+def test_arrays_are_not_looked_for_in_a_table_of_cells(tmp_path: Path, settings: Build) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,age\na.png,1\n")
+    with pytest.raises(DataError) as caught:
+        read_table(path, settings(signal="x"))
+    assert str(caught.value) == (
+        "t.csv: holds no arrays, but 'x' (--signal) is to be one. Give a .npz file, or leave --signal out."
+    )
 
 
 def test_a_target_with_image_names_is_not_needed_to_find_the_images(shared_data: Path, settings: Build) -> None:
@@ -146,8 +192,6 @@ def test_paths_that_stay_inside(tmp_path: Path) -> None:
         assert locate(cell, tmp_path, allow_outside=False) == expected
 
 
-def test_labels_and_shown_text() -> None:
+def test_labels() -> None:
     assert label(None, 4) == "row 4"
     assert label({"bytes": b"x", "path": "p.png"}, 4) == "p.png"
-    assert shown("a\x1b[31m\n") == r"a\x1b[31m\n"
-    assert len(shown("x" * 500)) == 80

@@ -79,6 +79,30 @@ def test_rows_are_standardised_then_jittered():
     assert 0 < (got - views.clean(x)).abs().max() < 0.05 * 5.3  # the noise ends at 5.2 sigma
 
 
+def test_signals_are_standardised_by_channel_then_augmented():
+    x = torch.rand(5, 3, 40, generator=torch.Generator().manual_seed(0))
+    mean, std = (0.1, 0.2, 0.3), (1.0, 2.0, 4.0)
+    views = Views("signal", augment=("mild", "timeshift"), mean=mean, std=std)
+    clean = torch.stack([(x[:, c] - mean[c]) / std[c] for c in range(3)], 1)
+    torch.testing.assert_close(views.clean(x), clean[None], atol=1e-6, rtol=0)
+    got = views.random(x, np.arange(5), epoch=0, count=2)
+    assert got.shape == (2, 5, 3, 40)
+    assert not torch.equal(got[0], got[1])
+    index = np.array([4, 1])
+    assert torch.equal(views.random(x[index], index, 0, 2), got[:, index])
+    assert Views.from_json(json.loads(json.dumps(views.to_json()))) == views
+
+
+def test_statistics_of_signals_are_those_of_each_channel(monkeypatch):
+    monkeypatch.setattr("isotone.data.views.STATISTICS_ROWS", 7)
+    x = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 2, 30)).astype(np.float32)
+    x[:, 1] = 5.0
+    mean, std = feature_statistics(x)
+    assert mean == pytest.approx((x[:, 0].astype(np.float64).mean(), 5.0))
+    assert std == pytest.approx((x[:, 0].astype(np.float64).std(), 1.0))
+    assert len(mean) == 2
+
+
 def test_the_inputs_stay_as_they_are():
     x, rows = raw(), torch.rand(3, 4)
     before = x.clone(), rows.clone()
@@ -135,7 +159,7 @@ def test_wrong_settings_are_refused(change, text):
             {"sise": 8},
             "Unknown view setting 'sise'. Did you mean 'size'? Known: kind, size, augment, seed, mean, std.",
         ),
-        ({"kind": "pictures"}, "Unknown kind of data 'pictures'. Known: image, rows."),
+        ({"kind": "pictures"}, "Unknown kind of data 'pictures'. Known: image, rows, signal."),
         ({"mean": None}, "The saved view settings lack mean. Was the file changed by hand?"),
     ],
 )
@@ -155,6 +179,16 @@ def test_wrong_saved_settings_are_refused(change, text):
             "Expected inputs (b, h, w, c) uint8 for kind 'image', got (2, 3, 8, 8) float32.",
         ),
         (Views("rows"), torch.zeros(2, 3, 4), "Expected inputs (b, f) float32 for kind 'rows', got (2, 3, 4) float32."),
+        (
+            Views("signal"),
+            torch.zeros(2, 3, 4, dtype=torch.float64),
+            "Expected inputs (b, c, t) float32 for kind 'signal', got (2, 3, 4) float64.",
+        ),
+        (
+            Views("signal", mean=(0.0, 0.0), std=(1.0, 1.0)),
+            torch.zeros(2, 3, 4),
+            "Expected inputs of 2 channels (as `mean` has), got 3. Give the model what it was trained on.",
+        ),
         (
             Views("rows", mean=(0.0, 0.0), std=(1.0,)),
             torch.zeros(2, 3),

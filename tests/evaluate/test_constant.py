@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isotone.errors import ShapeError
-from isotone.evaluate.constant import constant_predictors
+from isotone.evaluate.constant import constant_predictors, most_frequent_class
 
 
 def test_by_hand() -> None:
@@ -34,3 +34,19 @@ def test_wrong_shape(shape: tuple[int, ...]) -> None:
     )
     with pytest.raises(ShapeError, match=f"^{re.escape(expected)}$"):
         constant_predictors(np.zeros(shape))
+
+
+def test_the_most_frequent_class() -> None:
+    assert most_frequent_class(np.array([3, 1, 3, 1, 0])) == 1  # of equals the first
+    assert most_frequent_class(np.array([7])) == 7
+
+
+@pytest.mark.parametrize("given", [np.zeros((2, 1), int), np.zeros(0, int), np.array([0, -1])])
+@pytest.mark.usefixtures("unhooked")
+def test_codes_of_classes_are_asked_for(given: np.ndarray) -> None:
+    with pytest.raises(ShapeError) as caught:
+        most_frequent_class(given)
+    assert str(caught.value) == (
+        "The most frequent class expects class codes (n,) >= 0 of n >= 1 training rows, but got shape "
+        f"{given.shape}. Leave out the rows without a label."
+    )

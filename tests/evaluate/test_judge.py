@@ -1,6 +1,7 @@
 """The verdict: rows for every model, target and side; plain JSON."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,3 +48,76 @@ def test_the_description_counts_rows_and_groups(dataset: Dataset) -> None:
     assert sum(found["groups"].values()) == 30
     assert found["shared_groups"] == 0
     assert found["target"]["b"]["median"] == pytest.approx(float(np.median(dataset.target[:, 1])))
+
+
+def _classes(unlabelled: bool = False) -> Dataset:
+    draw = np.random.default_rng(0)
+    y = draw.choice(["cat", "dog", "owl"], 120, p=[0.5, 0.3, 0.2])
+    y = np.where(draw.random(120) < 0.25, "", y) if unlabelled else y
+    settings = DataSettings(category="species", unlabelled=unlabelled)
+    return load_arrays(np.eye(120), y, groups=np.arange(120) // 4, settings=settings, seed=0)
+
+
+def test_classes_are_judged_beside_the_most_frequent_one() -> None:
+    data = _classes()
+    assert data.category is not None
+    own = data.category.astype(np.float64)[:, None]
+    own[data.rows("test")[0]] = (own[data.rows("test")[0]] + 1) % 3  # one mistake
+    found = judge(data, {"mine": ("model", own), "again": ("refit", own * 0)}, data.inputs, seed=0)
+    assert found["task"] == "classes"
+    assert [(r["model"], r["role"], r["split"]) for r in found["rows"]] == [
+        *(("mine", "model", side) for side in ("test", "val")),
+        *(("again", "refit", side) for side in ("test", "val")),
+        *(("most frequent class of the training rows", "constant", side) for side in ("test", "val")),
+    ]
+    n = len(data.rows("test"))
+    mine, constant = found["rows"][0], found["rows"][4]
+    assert mine["target"] == "species"
+    assert mine["n"] == n
+    assert mine["accuracy"]["value"] == pytest.approx(1 - 1 / n)
+    assert found["rows"][1]["accuracy"]["value"] == 1.0
+    share = float((data.category[data.rows("test")] == 0).mean())  # cats are most frequent
+    assert constant["accuracy"]["value"] == pytest.approx(share)
+    assert constant["balanced_accuracy"]["value"] == pytest.approx(1 / 3)
+    assert found["order"] is None
+    assert found["classes"] == ["cat", "dog", "owl"]
+    assert np.sum(found["confusion"]) == n
+    assert np.trace(found["confusion"]) == n - 1
+    assert [row["class"] for row in found["by_class"]] == ["cat", "dog", "owl"]
+    assert sum(row["n_train"] for row in found["by_class"]) == len(data.rows("train"))
+    assert found["by_group"][0]["accuracy"] < 1
+    json.dumps(found, allow_nan=False)
+
+
+def test_rows_without_a_label_are_not_judged() -> None:
+    data = _classes(unlabelled=True)
+    assert data.category is not None
+    found = judge(data, {"mine": ("model", data.category[:, None].astype(float))}, data.inputs, seed=0)
+    assert found["rows"][0]["n"] == len(data.labelled("test"))
+    assert sum(row["n_train"] for row in found["by_class"]) == len(data.labelled("train")) < len(data.rows("train"))
+    about = describe(data, [], 0)
+    assert about["labelled"]["train"] < about["counts"]["train"]
+    assert about["classes"]["owl"] == {
+        side: int((data.category[data.labelled(side)] == 2).sum())  # type: ignore[arg-type]
+        for side in ("train", "val", "test")
+    }
+
+
+def test_targets_of_unlabelled_rows_do_not_count(dataset: Dataset) -> None:
+    some = dataset.rows("train")[:10]
+    target = dataset.target.copy()
+    target[some] = np.nan
+    data = replace(dataset, target=target)
+    found = judge(data, {"mine": ("model", np.zeros_like(target))}, data.inputs, seed=0)
+    assert found["task"] == "numbers"
+    assert sum(line["n_train"] for line in found["by_bin"]) == len(dataset.rows("train")) - 10
+    assert describe(data, [], 0)["target"]["a"]["mean"] == pytest.approx(float(np.nanmean(target[:, 0])))
+
+
+def test_without_labels_there_is_nothing_to_judge() -> None:
+    data = load_arrays(np.eye(30), settings=DataSettings(), seed=0)
+    assert judge(data, {}, data.inputs, seed=0) == {"task": "none", "rows": [], "order": None}
+    about = describe(data, [], 0)
+    assert about["task"] == "none"
+    assert about["labelled"] == {"train": 0, "val": 0, "test": 0}
+    assert (about["target"], about["classes"], about["category_name"]) == ({}, {}, None)

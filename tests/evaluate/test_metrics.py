@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.evaluate.metrics import METRICS, Interval, paired_difference, regression_metrics
+from isotone.evaluate.metrics import METRICS, Interval, bootstrap, paired_difference, regression_metrics
 from isotone.randomness import numpy_generator
 
 integers = st.integers(-5, 5).map(float)
@@ -216,3 +216,14 @@ def test_wrong_content_and_settings() -> None:
     text = "The bootstrap expects samples >= 1, but got 0. 1000 is a good value."
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
         regression_metrics(y, y, samples=0)
+
+
+def test_any_score_has_its_interval() -> None:
+    x = np.array([1.0, 2.0, 6.0])
+    found = bootstrap(lambda w: np.stack([(w @ x) / 3, w @ x * np.nan], 1), ("mean", "nothing"), 3, samples=500, seed=1)
+    assert found["mean"].value == 3.0
+    assert 1.0 <= found["mean"].low < 3.0 < found["mean"].high <= 6.0
+    assert np.isnan(found["nothing"].value)
+    with pytest.raises(ConfigError) as caught:
+        bootstrap(lambda w: w, ("a",), 3, samples=0)
+    assert str(caught.value) == "The bootstrap expects samples >= 1, but got 0. 1000 is a good value."

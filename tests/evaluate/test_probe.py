@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from isotone.errors import ShapeError
 from isotone.evaluate.probe import (
@@ -15,6 +16,7 @@ from isotone.evaluate.probe import (
     numbers,
     standardised,
     unseen,
+    without_fit_warnings,
 )
 
 H, Y = np.eye(3), np.array([1.0, 2.0, 4.0])
@@ -167,3 +169,9 @@ def test_a_class_without_test_rows_has_no_recall() -> None:
 def test_a_result_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         number_result("x", Y, Y, {}).score = 0.0  # type: ignore[misc]
+
+
+def test_many_classes_in_few_rows_are_no_regression() -> None:
+    """scikit-learn warns of it; a warning is an error in these tests."""
+    with without_fit_warnings():
+        LogisticRegression(max_iter=1).fit(np.eye(22), np.minimum(np.arange(22), 15))

@@ -1,17 +1,22 @@
-"""The probes by name, the rows they give, the features a run keeps; and the proof that a probe changes no encoder."""
+"""The probes by name, what they can be asked of, the lines they give; and the proof that none changes the encoder."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from evaluate.subjects import CLASSES, digits, subject
+from evaluate.test_voc import write_voc
 from sklearn.datasets import load_diabetes
-from torch import nn
+from torch import Tensor, nn
 
 import isotone
+from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError
+from isotone.evaluate import finetune as finetuning
 from isotone.evaluate.knn import knn_numbers
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.metrics import regression_metrics
@@ -19,16 +24,22 @@ from isotone.evaluate.probe import ProbeData, ProbeResult
 from isotone.evaluate.probes import (
     CLASS_PROBES,
     NUMBER_PROBES,
-    FrozenRows,
+    TELLS,
+    ProbeSettings,
     append_rows,
+    evaluate_run,
     kept_rows,
-    number_probes,
+    probe_names,
     probe_rows,
+    probe_settings,
+    unchanged,
 )
+from isotone.evaluate.subject import FrozenRows
 
 ROWS, Y = load_diabetes(return_X_y=True)
 ROWS, Y = ROWS[:120].astype(np.float32), Y[:120]
 FAST = {"passes": 4, "batch_size": 32, "quiet": True, "device": "cpu"}
+KNOWN = "linear, knn, svm, layers, low-shot, semi, finetune, invariance, detection"
 
 
 def _encoder() -> nn.Module:
@@ -40,9 +51,8 @@ def _encoder() -> nn.Module:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> isotone.Run:
     out = tmp_path_factory.mktemp("probes") / "run"
-    return isotone.fit(
-        (ROWS, np.stack([Y, -2 * Y], 1)), encoder=_encoder(), out=out, groups=np.arange(120) // 4, **FAST
-    )
+    y = np.stack([Y, -2 * Y], 1)
+    return isotone.fit((ROWS, y), encoder=_encoder(), out=out, groups=np.arange(120) // 4, **FAST)
 
 
 def _frozen() -> FrozenRows:
@@ -56,20 +66,13 @@ def _without_features(run: isotone.Run, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_names_are_read_and_checked() -> None:
-    assert number_probes(("linear", "knn", "linear")) == ("linear", "knn")
-    assert number_probes(" knn,linear ") == ("knn", "linear")
-    assert set(NUMBER_PROBES) <= set(CLASS_PROBES)
-    with pytest.raises(ConfigError) as caught:
-        number_probes("linear,knm")
-    assert str(caught.value) == "`probe` has no 'knm'; there are linear, knn. Did you mean 'knn'?"
-    with pytest.raises(ConfigError) as caught:
-        number_probes("svm")
-    assert str(caught.value) == (
-        "the probe 'svm' tells classes apart, and this run's target is a number. Use linear or knn."
-    )
-    with pytest.raises(ConfigError) as caught:
-        number_probes("")
-    assert str(caught.value) == "`probe` has no ''; there are linear, knn."
+    assert probe_names(("linear", "knn", "linear")) == ("linear", "knn")
+    assert probe_names(" knn,low-shot ") == ("knn", "low-shot")
+    assert set(NUMBER_PROBES) <= set(CLASS_PROBES) <= set(TELLS)
+    for names, came, nearest in (("linear,knm", "knm", " Did you mean 'knn'?"), ("", "", "")):
+        with pytest.raises(ConfigError) as caught:
+            probe_names(names)
+        assert str(caught.value) == f"`probe` has no {came!r}; there are {KNOWN}.{nearest}"
 
 
 @pytest.mark.parametrize("name", ["linear", "knn"])
@@ -108,6 +111,140 @@ def test_rows_are_appended(tmp_path: Path) -> None:
     assert rows[:4] == rows[4:]
 
 
+def test_classes_are_told_by_the_probes_of_classes() -> None:
+    made = subject()
+    rows = evaluate_run(("linear", "knn", "svm"), made)
+    assert [(row["probe"], row["target"], row["score_name"]) for row in rows] == [
+        *(("linear", "digit", "accuracy"), ("knn", "digit", "accuracy")),
+        ("svm", "digit", "mean average precision"),
+    ]
+    assert rows[1]["settings"] == {"k": 80, "temperature": 0.07, "metric": "cosine"}
+    assert rows[0]["score"] > 0.6
+    assert rows[0]["accuracy"]["low"] <= rows[0]["score"]
+    assert rows[2]["by_class"].keys() == set(CLASSES)
+    assert all("data" not in row for row in rows)
+
+
+PROBES = {
+    "classes": ["linear", "knn", "svm", "layers", "low-shot", "semi", "finetune", "invariance", "detection"],
+    "numbers": ["linear", "knn", "layers", "semi", "finetune", "invariance", "detection"],
+    "none": ["invariance", "detection"],
+}
+
+
+@pytest.mark.parametrize(("answers", "name"), [(told, name) for told, names in PROBES.items() for name in names])
+def test_a_probe_changes_no_bit_of_the_encoder(
+    answers: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, statistics of batch norm, gradients and modes; with every probe that such answers allow."""
+    monkeypatch.setattr(finetuning, "STEPS", 2)
+    made = subject(digits(60, answers=answers, side=16))
+    before = {key: x.clone() for key, x in made.encoder.state_dict().items()}
+    assert "stages.0.1.running_mean" in before
+    if name == "detection":
+        write_voc(tmp_path, {f"{i}": [("cell", (1, 1, 30, 30))] for i in range(4)})
+    settings = ProbeSettings(passes=1, voc=tmp_path, train_encoder=True, steps=1)
+    rows = evaluate_run((name,), made, settings)
+    assert rows
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    needed = {"probe", "target", "split", "n", "score", "score_name", "higher_is_better", "settings", "notes"}
+    assert all(needed <= row.keys() for row in rows)
+    assert {row["probe"] for row in rows} == {name}
+    after = made.encoder.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert all(p.grad is None and p.requires_grad for p in made.encoder.parameters())
+    assert not any(module.training for module in made.encoder.modules())
+    assert not any(module._forward_hooks for module in made.encoder.modules())
+
+
+def test_an_encoder_that_changes_itself_is_refused() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return x.flatten(1)[:, :4]
+
+    with pytest.raises(ConfigError) as caught:
+        evaluate_run(("knn",), subject(digits(), Counting()))
+    assert str(caught.value) == (
+        "the probe 'knn' changed `count` of the encoder, and its scores are not kept. An encoder of your own must not "
+        "write to its weights or buffers in eval mode."
+    )
+
+
+@pytest.mark.parametrize("change", ["weight", "bit", "statistic", "new"])
+def test_every_kind_of_change_is_seen(change: str) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    changes: dict[str, Callable[[], object]] = {
+        "weight": lambda: net[0].weight.add_(1),
+        "bit": lambda: net[0].bias.copy_(net[0].bias.nextafter(torch.ones(2))),
+        "statistic": lambda: net[1].num_batches_tracked.add_(1),
+        "new": lambda: net.register_buffer("more", torch.zeros(1)),
+    }
+    with pytest.raises(ConfigError) as caught, unchanged(net, "x"), torch.no_grad():
+        changes[change]()
+    expected = {"weight": "0.weight", "bit": "0.bias", "statistic": "1.num_batches_tracked", "new": "more"}[change]
+    assert f"changed `{expected}` of the encoder" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "name", "message"),
+    [
+        *[
+            ("numbers", name, f"the probe {name!r} tells classes apart, and the target is a number. "
+             "Use linear, knn or layers.")
+            for name in ("svm", "low-shot")
+        ],
+        *[
+            ("none", name, f"the probe {name!r} needs labels, and these data have none. Name the column that holds "
+             "them, --category or --target, of this table or with --data of another; invariance and detection need "
+             "none.")
+            for name in ("linear", "layers", "semi")
+        ],
+        ("classes", "detection", "the probe 'detection' needs a folder of images with boxes in the layout of Pascal "
+         "VOC: --voc FOLDER."),
+    ],
+)  # fmt: skip
+def test_a_probe_that_does_not_fit_is_refused_before_any_runs(
+    answers: str, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = subject(digits(answers=answers))
+    monkeypatch.setattr(made, "embed", lambda *_: pytest.fail("nothing is computed"))
+    with pytest.raises(ConfigError) as caught:
+        evaluate_run(("invariance", name), made)
+    assert str(caught.value) == message
+
+
+def test_the_name_of_another_table_is_in_each_line() -> None:
+    rows = evaluate_run(("knn",), subject(), data="/somewhere/new.csv")
+    assert [row["data"] for row in rows] == ["new.csv"]
+
+
+def test_other_columns_and_settings_are_told_apart() -> None:
+    own = DataSettings(target=("age",), group="person", split_column="side", image_column="file")
+    assert probe_settings(own, {}) == (own, ProbeSettings())
+    assert probe_settings(own, {"lr": 0.5, "voc": "x"})[0] is own
+    other, probing = probe_settings(own, {"category": "sex", "steps": 3})
+    assert other == replace(own, target=(), category="sex", group=None, split_column=None, unlabelled=True)
+    assert probing == ProbeSettings(steps=3)
+    assert probe_settings(own, {"target": "a,b", "group": "g"})[0].target == ("a", "b")
+    assert probe_settings(own, {"target": ["a"], "image_column": "i"})[0].image_column == "i"
+    assert probe_settings(own, {"category": True})[0].category == "category"
+    for values, message in (
+        ({"pases": 3}, "`setting of evaluate` has no 'pases'; there are category, target, group, split_column, "
+         "image_column, passes, lr, voc, train_encoder, steps. Did you mean 'passes'?"),
+        ({"passes": -1}, "`passes` must be between 0 and 1,000,000, got -1."),
+        ({"lr": -0.1}, "`lr` must be a finite number above 0, got -0.1."),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError) as caught:
+            probe_settings(own, values)
+        assert str(caught.value) == message
+
+
 def test_the_kept_features_are_those_of_all_rows_in_order(run: isotone.Run) -> None:
     kept = kept_rows(run.folder)
     assert kept is not None
@@ -115,6 +252,7 @@ def test_the_kept_features_are_those_of_all_rows_in_order(run: isotone.Run) -> N
     assert np.array_equal(kept.target[:, 0], Y)
     assert len(kept.target_names) == 2
     assert kept.group is not None
+    assert kept.category is None
 
 
 def test_features_of_some_rows_or_none_or_damaged_are_not_taken(run: isotone.Run, tmp_path: Path) -> None:
@@ -129,7 +267,18 @@ def test_features_of_some_rows_or_none_or_damaged_are_not_taken(run: isotone.Run
     assert kept_rows(tmp_path) is None
 
 
-def test_a_probe_leaves_the_encoder_as_it_is(run: isotone.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kept_classes_are_read(tmp_path: Path) -> None:
+    words = np.array(["train", "test"])
+    kept = {"index": np.arange(2), "h": np.eye(2), "target": np.zeros((2, 0)), "split": words, "group": np.array([])}
+    np.savez(tmp_path / "features.npz", category=np.array([1, -1]), classes=np.array(["a", "b"]), **kept)
+    (tmp_path / "data.json").write_text(json.dumps({"rows": 2, "target_names": [], "category_name": "kind"}))
+    found = kept_rows(tmp_path)
+    assert found is not None
+    assert found.category is not None
+    assert (found.category.tolist(), found.classes, found.category_name) == ([1, -1], ("a", "b"), "kind")
+
+
+def test_a_probe_leaves_the_model_of_a_run_as_it_is(run: isotone.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """No weight, no batch norm statistic and no file of the model changes; the features are computed anew."""
     _without_features(run, monkeypatch)
     before = {name: x.clone() for name, x in run.model.encoder.state_dict().items()}
@@ -137,7 +286,6 @@ def test_a_probe_leaves_the_encoder_as_it_is(run: isotone.Run, monkeypatch: pyte
     assert "1.running_mean" in before
     run.evaluate(data=(ROWS, np.stack([Y, -2 * Y], 1)), groups=np.arange(120) // 4)
     after = run.model.encoder.state_dict()
-    assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(p.grad is None for p in run.model.encoder.parameters())
     assert files == {path.name: path.read_bytes() for path in (run.folder / "model").iterdir()}
@@ -149,7 +297,18 @@ def test_features_computed_anew_give_the_rows_of_the_kept_ones(run: isotone.Run)
     assert [row["settings"] for row in kept] == [row["settings"] for row in again]
     np.testing.assert_allclose([row["score"] for row in kept], [row["score"] for row in again], rtol=1e-4)
     assert run.evaluate() == kept
-    assert kept[0]["score"] < kept[2]["score"] == pytest.approx(2 * kept[0]["score"], rel=1e-5)  # the same, in -2 units
+    linear = [row["score"] for row in kept if row["probe"] == "linear"]
+    assert linear[0] < linear[1] == pytest.approx(2 * linear[0], rel=1e-5)  # the same, in -2 units
+
+
+def test_a_run_is_probed_on_other_answers_of_arrays(run: isotone.Run) -> None:
+    high = np.where(np.median(Y) < Y, "high", "low")
+    rows = run.evaluate("linear,layers", (ROWS, high), category="level", groups=np.arange(120) // 4)
+    assert [(row["probe"], row["target"], row.get("stage")) for row in rows] == [
+        ("linear", "level", None),
+        *(("layers", "level", stage) for stage in ("0", "1", "2", "3", "representation")),
+    ]
+    assert rows[0]["score"] > 0.5
 
 
 def test_arrays_are_asked_for_where_not_all_features_are_kept(

@@ -1,5 +1,7 @@
 """A saved model predicts what the trained one did, and damage is found."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ def test_round_trip_predicts_the_same(tmp_path: Path, norm: str) -> None:
 
 def test_predictions_are_in_the_users_units(tmp_path: Path) -> None:
     model = _model()
+    assert model.head is not None
     nn.init.zeros_(model.head.weight)
     nn.init.zeros_(model.head.bias)
     assert model.predict(model.embed(X)).tolist() == [[30.0]] * 9
@@ -58,6 +61,7 @@ def test_a_module_of_the_users_is_asked_for(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
     model = _model()
+    assert model.head is not None
     nn.init.constant_(model.head.bias, float("nan"))
     with pytest.raises(CheckpointError) as caught:
         save_model(tmp_path / "model", model)
@@ -74,3 +78,67 @@ def test_damage_is_found(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_model(tmp_path / "model")
     assert str(caught.value) == f"{tmp_path / 'model'} is damaged: model.json changed."
+
+
+def _classifier() -> Model:
+    head = nn.Linear(512, 3)
+    nn.init.zeros_(head.weight)
+    head.bias.data = torch.tensor([0.0, 2.0, 1.0])
+    none = Scaling.of(np.empty((3, 0)))
+    classes = ("cat", "dog", "a word longer than the others")
+    return replace(
+        _model(),
+        head=head,
+        head_name="classify",
+        scaling=none,
+        target_names=(),
+        classes=classes,
+        category_name="species",
+    )
+
+
+def test_classes_are_predicted_by_name(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", _classifier())
+    model = load_model(tmp_path / "model")
+    h = model.embed(X)
+    assert model.predict(h).tolist() == [["dog"]] * 9
+    assert model.answers(h).tolist() == [[1.0]] * 9
+    expected = np.exp([0.0, 2.0, 1.0]) / np.exp([0.0, 2.0, 1.0]).sum()
+    np.testing.assert_allclose(model.probabilities(h), np.tile(expected, (9, 1)), rtol=1e-6)
+    assert (model.category_name, model.classes) == ("species", ("cat", "dog", "a word longer than the others"))
+
+
+def test_a_run_without_labels_predicts_nothing(tmp_path: Path) -> None:
+    bare = replace(_model(), head=None, head_name="none", scaling=Scaling.of(np.empty((3, 0))), target_names=())
+    save_model(tmp_path / "model", bare)
+    model = load_model(tmp_path / "model")
+    h = model.embed(X)
+    assert np.array_equal(h, bare.embed(X))
+    for ask in (model.predict, model.answers, model.probabilities):
+        with pytest.raises(ConfigError) as caught:
+            ask(h)
+        assert str(caught.value) == (
+            "this run was trained without labels, so it predicts nothing. Use `isotone embed`, or probe it: "
+            "`isotone evaluate RUN --category COLUMN`."
+        )
+
+
+def test_a_run_of_numbers_has_no_probabilities() -> None:
+    model = _model()
+    with pytest.raises(ConfigError) as caught:
+        model.probabilities(model.embed(X))
+    assert str(caught.value) == "this run predicts numbers, so it has no probabilities of classes. Use `predict`."
+
+
+def test_models_from_before_there_were_classes_load(tmp_path: Path) -> None:
+    from isotone.train.checkpoint import read_folder, write_folder
+
+    model = _model()
+    save_model(tmp_path / "model", model)
+    files = dict(read_folder(tmp_path / "model"))
+    about = json.loads(files["model.json"])
+    del about["classes"], about["category_name"]
+    write_folder(tmp_path / "old", {**files, "model.json": json.dumps(about).encode()})
+    old = load_model(tmp_path / "old")
+    assert np.array_equal(old.predict(old.embed(X)), model.predict(model.embed(X)))
+    assert (old.classes, old.category_name) == ((), None)

@@ -6,14 +6,14 @@ from torch import nn
 
 from isotone.methods import Baseline
 from isotone.nets.network import Network
-from isotone.records import Batch, Tags
+from isotone.records import Batch, Facts, Tags
 
 
 @pytest.mark.parametrize(("head", "value"), [("l1", 1.5), ("mse", 2.5), ("huber", 1.0)])
 def test_the_loss_is_the_heads_loss(head: str, value: float) -> None:
     # errors 1 and 2: mean 1.5; mean square 2.5; Huber with delta 1: (0.5 + 1.5) / 2
     method = Baseline(head=head)  # type: ignore[arg-type]
-    net = method.build(nn.Identity(), 1, 1)
+    net = method.build(nn.Identity(), Facts(1, k=1))
     assert isinstance(net, Network)
     assert net.head is not None
     nn.init.ones_(net.head.weight)

@@ -8,7 +8,7 @@ from isotone.errors import ConfigError
 from isotone.losses import rnc
 from isotone.methods import RnC
 from isotone.nets.network import Network
-from isotone.records import Batch, Tags
+from isotone.records import Batch, Facts, Tags
 
 
 def _batch(views: int = 2) -> Batch:
@@ -20,7 +20,7 @@ def _batch(views: int = 2) -> Batch:
 @pytest.mark.parametrize("views", [1, 2, 3])
 def test_the_loss_is_rnc_of_the_representation(views: int) -> None:
     method, batch = RnC(views=views, temperature=0.7), _batch(views)
-    net = method.build(nn.Linear(5, 4), 4, 1)
+    net = method.build(nn.Linear(5, 4), Facts(4, k=1))
     out = method.loss(net, batch)
     h = net(batch.views.flatten(0, 1)).unflatten(0, (views, 6)).transpose(0, 1)
     assert batch.tags.target is not None
@@ -30,7 +30,7 @@ def test_the_loss_is_rnc_of_the_representation(views: int) -> None:
 
 def test_there_is_no_projection_head() -> None:
     encoder = nn.Linear(5, 4)
-    net = RnC().build(encoder, 4, 1)
+    net = RnC().build(encoder, Facts(4, k=1))
     assert isinstance(net, Network)
     assert net.head is None
     assert net.encoder is encoder
@@ -38,18 +38,18 @@ def test_there_is_no_projection_head() -> None:
 
 def test_the_queue_holds_the_steps_before_and_is_compared_with() -> None:
     method, batch = RnC(queue=20), _batch()
-    net, memory = method.build(nn.Linear(5, 4), 4, 1), method.memory(4, 1)
+    net, memory = method.build(nn.Linear(5, 4), Facts(4, k=1)), method.memory(nn.Identity(), Facts(4, k=1))
     assert memory is not None
     assert batch.tags.target is not None
     first = method.loss(net, batch, memory)
     torch.testing.assert_close(first.total, method.loss(net, batch).total)  # it begins empty
     assert memory.filled == 0
-    method.after_step(memory, first)
+    method.after_step(net, memory, first)
     assert memory.filled == 12
     h = net(batch.views.flatten(0, 1)).unflatten(0, (2, 6)).transpose(0, 1)
     expected = rnc(h, batch.tags.target, others=memory.candidates())
     torch.testing.assert_close(method.loss(net, batch, memory).total.float(), expected)
-    assert RnC().memory(4, 1) is None
+    assert RnC().memory(nn.Identity(), Facts(4, k=1)) is None
 
 
 def test_the_score_is_the_gap_of_clean_rows() -> None:
@@ -70,7 +70,7 @@ def test_ties_of_integer_targets_survive() -> None:
     age = torch.randint(20, 70, (40, 1), generator=make).double()
     batch = Batch(torch.randn(2, 40, 5, generator=make), Tags(target=age, scaled=(age - 43.21) / 13.7))
     method = RnC()
-    net = method.build(nn.Linear(5, 4), 4, 1)
+    net = method.build(nn.Linear(5, 4), Facts(4, k=1))
     h = net(batch.views.flatten(0, 1)).unflatten(0, (2, 40)).transpose(0, 1)
     assert float(method.loss(net, batch).total.detach()) == pytest.approx(float(rnc(h, age).detach()), rel=1e-7)
 
@@ -79,5 +79,5 @@ def test_several_targets_are_ranked_in_standard_units() -> None:
     y = torch.rand(12, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     batch = Batch(torch.randn(1, 12, 5), Tags(target=y * torch.tensor([1.0, 1000.0]), scaled=y))
     method = RnC(views=1)
-    net = method.build(nn.Linear(5, 4), 4, 2)
+    net = method.build(nn.Linear(5, 4), Facts(4, k=2))
     assert float(method.loss(net, batch).total.detach()) == pytest.approx(float(rnc(net(batch.views[0]), y).detach()))

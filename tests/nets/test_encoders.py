@@ -33,6 +33,8 @@ def refusal(tmp_path):
         ("resnet18", "image", (1, 16, 16), 512),
         ("resnet18-small", "image", (3, 16, 16), 512),
         ("mlp", "rows", (5,), 256),
+        ("cnn-1d", "signal", (2, 16), 512),
+        ("cnn-1d", "signal", (1, 300), 512),
         ("mobilenetv3_small_050", "image", (3, 32, 32), 1024),
     ],
 )
@@ -68,7 +70,12 @@ def test_resnet18_small_keeps_the_resolution():
 
 @pytest.mark.parametrize(
     ("name", "kind", "shape"),
-    [("small-cnn", "image", (1, 8, 8)), ("mlp", "rows", (3,)), ("resnet18", "image", (1, 32, 32))],
+    [
+        ("small-cnn", "image", (1, 8, 8)),
+        ("mlp", "rows", (3,)),
+        ("resnet18", "image", (1, 32, 32)),
+        ("cnn-1d", "signal", (2, 64)),
+    ],
 )
 def test_the_first_weights_depend_on_the_seed_alone(name, kind, shape):
     state = torch.get_rng_state()
@@ -131,17 +138,17 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
         (
             {"name": "small_cnn"},
             "Unknown encoder 'small_cnn'. Did you mean 'small-cnn'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
         ),
         (
             {"name": "resnet19"},
             "Unknown encoder 'resnet19'. Did you mean 'resnet18'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
         ),
         (
             {"name": "resnet18.a1_in2k"},
             "Unknown encoder 'resnet18.a1_in2k'. Did you mean 'resnet18'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
         ),
         (
             {"name": "mlp"},
@@ -154,6 +161,23 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
         (
             {"shape": (2, 1, 16, 16)},
             "Expected the shape (channels, height, width) of one view, got (2, 1, 16, 16). Leave out the batch.",
+        ),
+        (
+            {"name": "small-cnn", "kind": "signal", "shape": (2, 100)},
+            "The encoder 'small-cnn' does not take signals, which the data are. Use cnn-1d.",
+        ),
+        (
+            {"name": "cnn-1d"},
+            "The encoder 'cnn-1d' does not take images, which the data are. Use small-cnn or resnet18.",
+        ),
+        (
+            {"name": "cnn-1d", "kind": "signal", "shape": (100,)},
+            "Expected the shape (channels, samples) of one view, got (100,). Leave out the batch.",
+        ),
+        (
+            {"name": "cnn-1d", "kind": "signal", "shape": (1, 15)},
+            "The encoder 'cnn-1d' does not take views of shape (1, 15): Calculated padded input size per channel: (3). "
+            "Kernel size: (4). Kernel size can't be greater than actual input size. Use longer windows.",
         ),
         ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group."),
         ({"pretrained": True, "weights": "x"}, "Expected `pretrained` or `weights`, got both. Leave one out."),

@@ -2,21 +2,38 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.predict import PREDICTORS, predictor
+from isotone.predict import HEADS, PREDICTORS, predictor, task_of
+from isotone.records import Dataset
 
 
 @pytest.mark.parametrize("name", sorted(PREDICTORS))
-class TestContract:
-    def test_is_a_frozen_dataclass(self, name: str) -> None:
-        made = predictor(name)
-        assert type(made) is PREDICTORS[name]
-        assert dataclasses.is_dataclass(made)
-        assert made == predictor(name)  # settings, no state
+def test_a_predictor_is_a_frozen_dataclass(name: str) -> None:
+    made = predictor(name)
+    assert type(made) is PREDICTORS[name]
+    assert dataclasses.is_dataclass(made)
+    assert made == predictor(name)  # settings, no state
 
+
+def test_every_predictor_is_for_one_task() -> None:
+    assert sorted(name for names in HEADS.values() for name in names) == sorted(PREDICTORS)
+
+
+def test_the_task_is_what_the_labels_are() -> None:
+    text = np.array(["a", "b"])
+    rows = Dataset("x", "rows", np.eye(2), np.eye(2)[:, :1], ("age",), text, text, np.arange(2))
+    assert task_of(rows) == "numbers"
+    bare = dataclasses.replace(rows, target=np.empty((2, 0)), target_names=())
+    assert task_of(bare) == "none"
+    assert task_of(dataclasses.replace(bare, category=np.array([0, -1]), classes=("cat",))) == "classes"
+
+
+@pytest.mark.parametrize("name", sorted(HEADS["numbers"]))
+class TestNumbers:
     @pytest.mark.parametrize("k", [1, 3])
     def test_shapes(self, name: str, k: int) -> None:
         made = predictor(name)
@@ -44,8 +61,9 @@ class TestContract:
 
 def test_unknown_name() -> None:
     with pytest.raises(
-        ConfigError, match=r"^The head must be one of l1, mse, huber, but got 'hubert'\. Did you mean 'huber'\?$"
+        ConfigError,
+        match=r"^The head must be one of l1, mse, huber, classify, but got 'hubert'\. Did you mean 'huber'\?$",
     ):
         predictor("hubert")
-    with pytest.raises(ConfigError, match=r"^The head must be one of l1, mse, huber, but got 'zzz'\.$"):
+    with pytest.raises(ConfigError, match=r"^The head must be one of l1, mse, huber, classify, but got 'zzz'\.$"):
         predictor("zzz")

@@ -133,3 +133,11 @@ def test_from_json_refuses_a_changed_file(saved: dict[str, list[float]]) -> None
     )
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
         Scaling.from_json(saved)
+
+
+def test_no_targets_are_scaled_to_none() -> None:
+    scaling = Scaling.of(np.empty((5, 0)))
+    assert scaling.to_json() == {"mean": [], "std": []}
+    assert scaling.standardise(torch.empty(3, 0)).shape == (3, 0)
+    assert scaling.restore(np.empty((3, 0))).shape == (3, 0)
+    assert Scaling.from_json(scaling.to_json()).mean.shape == (0,)

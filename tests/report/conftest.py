@@ -7,7 +7,7 @@ the number of features: two runs with different widths are the two sides of a co
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -190,14 +190,192 @@ def make_run(
     return folder
 
 
+# ----------------------------------------------------------------------------------------------------------------------
+# runs that tell the digits apart, and runs without labels
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def plain_digits(rows: int) -> Table:
+    """Return digits as they are, the classes mixed over the sides of the split."""
+    data = load_digits()
+    image = np.clip(data.images[:rows] * 16, 0, 255).astype(np.uint8)[..., None]
+    split = np.random.default_rng(3).permutation(
+        np.array(["train", "train", "train", "val", "test"])[np.arange(rows) % 5]
+    )
+    return Table(image, np.zeros((rows, 0)), data.target[:rows].astype(str), split, [])
+
+
+def tell_apart(table: Table, width: int, epochs: int) -> tuple[np.ndarray, np.ndarray, list[dict[str, object]]]:
+    """Return the features, the probability of each digit (n, 10), and the log of a softmax regression on them."""
+    rng = np.random.default_rng(width)
+    pixels, digit = table.image.reshape(len(table.image), -1) / 255.0, table.digit.astype(int)
+    h = np.tanh(pixels @ rng.normal(0, 0.7, (pixels.shape[1], width)))
+    train, val = table.split == "train", table.split == "val"
+    weights, log = np.zeros((width, 10)), []
+    for epoch in range(epochs):
+        for _ in range(20):
+            logits = h @ weights + 1e-3 * h[:, :1]
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            weights = weights - 0.05 * h[train].T @ (p[train] - np.eye(10)[digit[train]]) / train.sum()
+        loss, right = -np.log(p[np.arange(len(p)), digit]), p.argmax(1) == digit
+        logits = logits - logits.mean(0)
+        share = np.linalg.svd(logits, compute_uv=False) / np.linalg.norm(logits, "nuc")
+        rank = float(np.exp(-(share * np.log(share + 1e-12)).sum()))
+        watch = {"knn": float(right[val].mean()), "effective_rank": rank, "dead_units": float((share < 1e-9).mean())}
+        watch |= {"cosine": 0.4, "spread": 0.6}
+        log.append({"epoch": epoch + 1, "step": 20 * (epoch + 1), "seconds": 0.1, "loss": float(loss[train].mean())})
+        log[-1] |= {"lr": 0.2, "wait_share": 0.0, "micro_batch": 64, "score": None, "parts": {}}
+        log[-1] |= {"watch": watch if epoch % 3 == 0 or epoch == epochs - 1 else {}}
+    return h.astype(np.float32), p, log
+
+
+def class_score(model: str, role: str, split: str, true: np.ndarray, guess: np.ndarray) -> dict[str, object]:
+    right = true == guess
+    row = {"model": model, "role": role, "target": "digit", "split": split, "n": len(true)}
+
+    def balanced(i: np.ndarray) -> float:
+        return float(np.mean([right[i][true[i] == c].mean() for c in np.unique(true[i])]))
+
+    return row | {
+        "accuracy": interval(lambda i: right[i].mean(), len(true)),
+        "balanced_accuracy": interval(balanced, len(true)),
+    }
+
+
+def class_metrics(table: Table, probability: np.ndarray, name: str, grouped: bool) -> dict[str, object]:
+    test, train, true = table.split == "test", table.split == "train", table.digit.astype(int)
+    guess = probability.argmax(1)
+    often = np.full(len(true), np.bincount(true[train]).argmax())
+    rows = []
+    for split in ("test", "val"):
+        here = table.split == split
+        rows.append(class_score(f"{name}, classify head", "model", split, true[here], guess[here]))
+        constant = "most frequent class of the training rows"
+        rows.append(class_score(constant, "constant", split, true[here], often[here]))
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (true[test], guess[test]), 1)
+    by_class = [
+        {"class": word, "n_train": int((true[train] == c).sum()), "n": int((true[test] == c).sum())}
+        | {"recall": float((guess == c)[test & (true == c)].mean()) if (true[test] == c).any() else None}
+        for c, word in enumerate(WORDS)
+    ]
+    writers = writer(table)
+    by_group = [
+        {"group": w, "n": int(here.sum()), "accuracy": float((guess == true)[here].mean())}
+        for w in sorted(set(writers))
+        if grouped and (here := test & (writers == w)).any()
+    ]
+    return {"task": "classes", "rows": rows, "by_class": by_class, "confusion": confusion.tolist()} | {
+        "classes": list(WORDS),
+        "by_group": by_group,
+        "order": None,
+    }
+
+
+def writer(table: Table) -> np.ndarray:
+    return np.array([f"writer {i // 10 % 8}" for i in range(len(table.digit))])
+
+
+def write_common(folder: Path, name: str, target: str, log: list[dict[str, object]]) -> None:
+    folder.mkdir(parents=True)
+    command = f"isotone fit digits.csv {target}--method {name} --out runs/{name} --seed 0"
+    run: dict[str, object] = {"isotone": "0.1.0", "versions": {"python": "3.11.7"}, "command": command, "seed": 0}
+    run |= {"git": None, "started": "2026-11-01T10:00:00", "seconds": 4.2, "method": name, "status": "done"}
+    (folder / "config.yaml").write_text(f"method: {name}\nbatch_size: 180\n")
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+
+
+def write_probes(folder: Path, target: str, scores: Sequence[float]) -> None:
+    """Two calls of `linear`, of which the later counts, one of `layers`, a row a stage, and a repeated `low-shot`."""
+    at = {"split": "test", "n": 60, "target": target, "score_name": "accuracy", "higher_is_better": True, "notes": []}
+    lines: list[dict[str, object]] = []
+    for minute, score in ((0, 0.5), (1, scores[-1])):
+        row = {"time": f"2026-11-01T10:0{minute}:00", "probe": "linear", "score": score, "settings": {"penalty": 0.01}}
+        lines.append(row | at | {"accuracy": {"value": score, "low": score - 0.05, "high": score + 0.04}})
+    for stage, score in zip(("stages.0", "stages.1", "stages.2", "representation"), scores, strict=True):
+        row = {"time": "2026-11-01T10:02:00", "probe": "layers", "stage": stage, "score": score, "settings": {}}
+        lines.append(row | at)
+    row = {
+        "time": "2026-11-01T10:03:00",
+        "probe": "low-shot",
+        "score": 0.5,
+        "std": 0.02,
+        "settings": {"rows_per_class": 1},
+    }
+    lines.append(row | at)
+    (folder / "probes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def make_class_run(
+    folder: Path, *, name: str = "supcon", width: int = 48, rows: int = 300, kind: str = "image", grouped: bool = True
+) -> Path:
+    """Write a whole run folder of a run that tells the digits apart."""
+    table = plain_digits(rows)
+    h, probability, log = tell_apart(table, width, 12)
+    write_common(folder, name, "--category digit ", log)
+    guess, category = probability.argmax(1), table.digit.astype(int)
+    bare = replace(table, digit=writer(table))
+    about = describe(bare, kind, grouped) | {"fingerprint": "digits", "warnings": []}
+    about |= {"group_name": "writer" if grouped else None, "category_name": "digit", "task": "classes"}
+    about["labelled"] = about["counts"]
+    about["classes"] = {
+        word: {side: int(((category == c) & (table.split == side)).sum()) for side in SPLITS}
+        for c, word in enumerate(WORDS)
+    }
+    (folder / "data.json").write_text(json.dumps(about))
+    (folder / "metrics.json").write_text(json.dumps(class_metrics(table, probability, name, grouped)))
+    write_arrays(folder, bare, h, guess[:, None].astype(float), kind, grouped)
+    add_arrays(folder / "features.npz", category=category, classes=np.array(WORDS))
+    head = ["row", "label", "split", "digit", "predicted_digit", *(f"probability_{word}" for word in WORDS)]
+    lines = [
+        ",".join([str(i + 2), f"digit-{i:04d}.png", split, WORDS[true], WORDS[g], *(f"{x:.4f}" for x in p)])
+        for i, (split, true, g, p) in enumerate(zip(table.split, category, guess, probability, strict=True))
+    ]
+    (folder / "predictions.csv").write_text("\n".join([",".join(head), *lines]) + "\n")
+    if kind == "image":
+        add_arrays(folder / "views.npz", category=category[:8])
+    write_probes(folder, "digit", (0.6, 0.8, 0.85, 0.75) if name == "supcon" else (0.6, 0.7, 0.6, 0.4))
+    return folder
+
+
+def make_unlabelled_run(folder: Path, *, name: str = "simclr", width: int = 48, rows: int = 300) -> Path:
+    """Write a whole run folder of a run that was given no labels."""
+    table = plain_digits(rows)
+    h, _, log = tell_apart(table, width, 12)
+    for line in log:
+        line["watch"].pop("knn", None)  # there are no labels to probe with
+    write_common(folder, name, "", log)
+    (folder / "data.json").write_text(json.dumps(describe(table, "image", False) | {"warnings": []}))
+    (folder / "metrics.json").write_text(json.dumps({"task": "none", "rows": [], "order": None}))
+    write_arrays(folder, table, h, np.zeros((rows, 0)), "image", False)
+    return folder
+
+
+def add_arrays(path: Path, **arrays: np.ndarray) -> None:
+    with np.load(path, allow_pickle=False) as raw:
+        everything = dict(raw) | arrays
+    np.savez_compressed(path, **everything)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Finished runs, made once: two that compare (`baseline`, `rnc`), and a bare one (rows, two targets, no groups)."""
+    """Finished runs, made once.
+
+    Of numbers: two that compare (`baseline`, `rnc`), a bare one (rows, two targets, no groups). Of classes: two that
+    compare (`linear`, `supcon`), one of rows without groups (`plain`). Without labels: `simclr`.
+    """
     base = tmp_path_factory.mktemp("runs")
     return {
         "baseline": make_run(base / "baseline", name="baseline", width=8, rows=200),
         "rnc": make_run(base / "rnc", rows=200),
         "bare": make_run(base / "bare", rows=60, k=2, kind="rows", grouped=False, logged=False),
+        "supcon": make_class_run(base / "supcon"),
+        "linear": make_class_run(base / "linear", name="linear", width=6),
+        "plain": make_class_run(base / "plain", width=24, rows=100, kind="rows", grouped=False),
+        "simclr": make_unlabelled_run(base / "simclr", rows=120),
     }
 
 

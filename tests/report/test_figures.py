@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 
 from isotone.report.collect import collect
-from isotone.report.contents import Group, Interval, Side
+from isotone.report.contents import Epoch, Group, Interval, Side
 from isotone.report.figures import (
     Mark,
     Picture,
@@ -20,6 +20,8 @@ from isotone.report.figures import (
     interval_figure,
     scatter_figure,
     short_number,
+    watch_figure,
+    watched,
 )
 
 DRAWN = {"svg", "g", "defs", "path", "use", "clippath", "rect", "text"}
@@ -103,3 +105,33 @@ def test_numbers() -> None:
     ]
     assert [decimals(x) for x in (0.0, float("nan"), 1.0, 0.05, 1e-30)] == [0, 0, 2, 4, 9]
     assert fixed(-2.0, 1) == "\N{MINUS SIGN}2.0"
+
+
+def test_what_was_watched_has_curves_of_its_own(finished: dict[str, Path], sides: tuple[Side, Side]) -> None:
+    side = Side(collect(finished["supcon"]), "supcon", "run")
+    picture = watch_figure(side)
+    assert picture is not None
+    knn = [epoch.watch["knn"] for epoch in side.run.log if epoch.watch]
+    ends = f"from {short_number(knn[0])} to {short_number(knn[-1])}"
+    assert picture.alt.startswith(f"supcon: 12 epochs; nearest neighbours, accuracy {ends}; effective rank, of 48")
+    assert "nearest" not in curve_figure(side).alt
+    assert watch_figure(sides[0]) is None
+
+
+def test_constants_are_drawn_as_such(sides: tuple[Side, Side]) -> None:
+    log = tuple(Epoch(i, 1.0, 1.0, 1.0, {"dead_units": 0.0, "cosine": 0.4 + i * 1e-16}) for i in range(3))
+    picture = watch_figure(replace(sides[1], run=replace(sides[1].run, log=log)))
+    assert picture is not None
+    assert {"0.0", "1.0", "0.400"} <= set(Tags(picture.svg).text.split())
+    assert not [text for text in Tags(picture.svg).text.split() if "e" in text and text[0].isdigit()]  # 1e-16
+
+
+def test_names_of_what_was_watched(finished: dict[str, Path]) -> None:
+    names = {
+        task: watched("knn", collect(finished[name])) for name, task in (("rnc", "numbers"), ("supcon", "classes"))
+    }
+    assert names == {
+        "numbers": "nearest neighbours, 1 is perfect, 0 as good as a constant",
+        "classes": "nearest neighbours, accuracy",
+    }
+    assert watched("own_measure", collect(finished["rnc"])) == "own measure"

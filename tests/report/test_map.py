@@ -9,7 +9,8 @@ import pytest
 
 from isotone.report.collect import collect
 from isotone.report.contents import Side
-from isotone.report.map import GROUP_COLOURS, OTHER_COLOUR, Maps, embedding_maps, project, shown_rows
+from isotone.report.map import Maps, embedding_maps, project, shown_rows
+from isotone.report.map_colours import GROUP_COLOURS, OTHER_COLOUR
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,43 @@ def test_texts_enter_as_columns_and_never_as_templates(sides: tuple[Side, Side])
     text = json.dumps(maps.items)
     assert text.count(json.dumps(hostile)) == 200  # the labels' column, once a row, and nothing else
     assert "CustomJS" not in text
+
+
+def test_maps_of_classes_show_class_and_prediction(finished: dict[str, Path]) -> None:
+    run = collect(finished["plain"])
+    (item,) = embedding_maps([Side(run, "supcon", "run")]).items
+    found = columns(item)
+    assert run.points.category is not None
+    assert found["truth"] == [run.points.classes[i] for i in run.points.category]
+    assert found["guess"] == [run.points.classes[int(i)] for i in run.points.prediction[:, 0]]
+    assert "miss" not in found
+    assert "@truth" in json.dumps(item)
+    assert "@miss" not in json.dumps(item)
+
+
+def test_maps_without_labels_show_no_prediction(finished: dict[str, Path]) -> None:
+    (item,) = embedding_maps([Side(collect(finished["simclr"]), "simclr", "run")]).items
+    found = columns(item)
+    assert {"truth", "guess", "miss"}.isdisjoint(found)
+    assert not any(f"@{column}" in json.dumps(item) for column in ("truth", "guess", "miss"))
+    assert "@split" in json.dumps(item)
+
+
+def test_maps_of_different_tasks_show_what_both_have(finished: dict[str, Path]) -> None:
+    sides = [Side(collect(finished["simclr"]), "simclr", "against"), Side(collect(finished["plain"]), "supcon", "run")]
+    maps = embedding_maps(sides)
+    assert [choice.key for choice in maps.choices] == ["split"]
+    assert all("guess" not in columns(item) for item in maps.items)
+
+
+def test_rows_without_a_target_are_grey(sides: tuple[Side, Side]) -> None:
+    points = sides[1].run.points
+    target = points.target.copy()
+    target[:3] = np.nan
+    part = replace(points, target=target, h=points.h[:, :2], group=None)
+    maps = embedding_maps([replace(sides[1], run=replace(sides[1].run, points=part))])
+    found = columns(maps.items[0])
+    assert found["color_target0"][:3] == found["color_error"][:3] == [OTHER_COLOUR] * 3  # type: ignore[index]
+    assert OTHER_COLOUR not in found["color_target0"][3:]  # type: ignore[index]
+    assert found["truth"][0] == "n/a"  # type: ignore[index]
+    assert "n/a" not in (maps.choices[0].low, maps.choices[0].high)

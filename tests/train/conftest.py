@@ -15,7 +15,7 @@ from isotone.data.views import Views
 from isotone.methods import METHODS
 from isotone.nets.encoders import build_encoder
 from isotone.predict.scaling import Scaling
-from isotone.records import Dataset
+from isotone.records import Dataset, Facts
 from isotone.train.loop import Job, train
 from isotone.train.settings import TrainSettings
 
@@ -32,14 +32,15 @@ def digits() -> Dataset:
 @pytest.fixture
 def job(digits: Dataset) -> Callable[..., Job]:
     def make(folder: Path, method: str = "rnc", norm: str = "batch", queue: int = 0, **settings: object) -> Job:
-        chosen = METHODS[method](**({"queue": queue} if queue else {}))
+        chosen = METHODS[method](**({"queue": queue} if queue else {}), head="l1")
         encoder, width = build_encoder("small-cnn", kind="image", shape=(1, 8, 8), norm=norm)  # type: ignore[arg-type]
         torch.manual_seed(0)
-        net = chosen.build(torch.nn.Sequential(encoder, torch.nn.Dropout(0.1)), width, 1)
+        facts = Facts(width, shape=(1, 8, 8), k=1, instances=len(digits.rows("train")))
+        net = chosen.build(torch.nn.Sequential(encoder, torch.nn.Dropout(0.1)), facts)
         run = TrainSettings(**{"passes": 8, "batch_size": 32, "lr": 0.4, **settings})  # type: ignore[arg-type]
         views = Views("image", 8, ("flip", "light"), 0, (0.5,), (0.5,))
         folder.mkdir(exist_ok=True)
-        scaling, memory = Scaling.of(digits.target[digits.rows("train")]), chosen.memory(width, 1)
+        scaling, memory = Scaling.of(digits.target[digits.rows("train")]), chosen.memory(net, facts)
         return Job(chosen, net, digits, views, scaling, run, folder, "go on", memory)
 
     return make

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from isotone.errors import ConfigError, ShapeError
 from isotone.losses import rnc
-from isotone.methods import METHODS
+from isotone.nets.heads import Projection
+from isotone.nets.network import Network
 from isotone.predict import predictor
-from isotone.records import Batch, Tags
 from isotone.train import Cached, cached_backward
 
 ROWS = 14
@@ -76,19 +76,19 @@ def test_chunks_give_the_gradient_of_the_whole_batch(loss: Loss, dtype: torch.dt
         assert error <= tolerance, f"micro_batch {micro_batch}: {error:.1e}"
 
 
-@pytest.mark.parametrize("micro_batch", [1, 3, 8])
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_are_unchanged(name: str, micro_batch: int) -> None:
-    method = METHODS[name]()
-    net = method.build(nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.Tanh()), 6, 1).double()
-    x, y = _data(torch.float64)
-    batch = Batch(x[None].repeat(method.views, 1, 1, 1, 1), Tags(torch.arange(ROWS), target=y, scaled=y))
-    noise = 0.1 * torch.randn(batch.views.shape, dtype=torch.float64)
-    batch = Batch(batch.views + noise, batch.tags)
-    method.loss(net, batch).total.backward()
+def test_a_named_part_is_embedded_in_chunks() -> None:
+    """The second pass goes through the part that the first went through."""
+    torch.manual_seed(0)
+    net = Network(nn.Linear(3, 4), parts={"z": Projection(4, 2)}).double()
+    x = torch.randn(7, 3, dtype=torch.float64)
+
+    def loss(embed: nn.Module) -> Tensor:
+        return embed(x).square().sum() + embed(x, "z").softmax(0).square().sum()
+
+    loss(net).backward()
     expected = _gradient(net)
-    cached = Cached(net, micro_batch=micro_batch)
-    cached.backward(method.loss(cached, batch).total)
+    cached = Cached(net, micro_batch=3)
+    cached.backward(loss(cached))
     assert _error(_gradient(net), expected) <= 1e-12
 
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from isotone.errors import ConfigError, DivergenceError, StoppedError
-from isotone.records import Batch, LossOutput
+from isotone.records import Batch, Facts, LossOutput
 from isotone.train.checkpoint import load_checkpoint
 from isotone.train.loop import Job, train
 
@@ -33,7 +33,8 @@ def test_it_learns_and_the_same_seed_gives_the_same_bits(tmp_path: Path, trained
     assert not _same(first, other)
     log = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < log[0]["loss"]
-    assert {"epoch", "step", "seconds", "loss", "lr", "wait_share", "micro_batch", "score", "parts"} == set(log[0])
+    keys = {"epoch", "step", "seconds", "loss", "lr", "wait_share", "micro_batch", "score", "parts", "watch"}
+    assert keys == set(log[0])
 
 
 class _StopAt:
@@ -226,7 +227,7 @@ def _curve(made: Job, stream: TextIO | None = None) -> list[float]:
 
 def _plain(made: Job) -> Job:
     torch.manual_seed(0)
-    object.__setattr__(made, "net", made.method.build(_Plain(), 16, 1))
+    object.__setattr__(made, "net", made.method.build(_Plain(), Facts(16, k=1)))
     return made
 
 

@@ -4,7 +4,7 @@ import sys
 
 from isotone.errors import ConfigError
 
-OWN = {"table": "CSV or Parquet with a column of images (or --features) and the target."}
+OWN = {"table": "CSV or Parquet with a column of images (or --features) and the target or the category."}
 
 
 def run(words: list[str]) -> int:
@@ -22,7 +22,7 @@ def run(words: list[str]) -> int:
         raise ConfigError("which table? Say: isotone check TABLE --target COLUMN. `isotone check --help` says more.")
     values.pop("config")
     settings = DataSettings(**values)
-    found = audit(read_table(Path(table), settings), settings)
+    found = audit(read_table(Path(table), settings, labels="optional"), settings)
     fatal = [problem for problem in found.problems if problem.fatal]
     if found.problems:
         sys.stdout.write(format_problems(found.problems, limit=len(found.problems)) + "\n")

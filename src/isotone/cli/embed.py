@@ -15,7 +15,7 @@ def run(words: list[str]) -> int:
     """Write one row of numbers for each row of a table."""
     parser = Arguments("embed", "Write the representation of each row of a table: label, z0, z1, ...")
     parser.add_argument("run", help="folder of a finished run")
-    parser.add_argument("table", help="CSV or Parquet with the same input columns; targets are not needed")
+    parser.add_argument("table", help="table with the same inputs (CSV, Parquet or .npz); labels are not needed")
     parser.add_argument("--out", required=True, help="file to write: .parquet, .csv, or .npy (numbers alone)")
     found = parser.read(words)
     out = new_file(found.out)

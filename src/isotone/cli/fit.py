@@ -9,8 +9,9 @@ from typing import Any
 from isotone.errors import ConfigError
 
 OWN = {
-    "table": "CSV or Parquet with a column of images (or --features) and the target.",
-    "--method": "How to train: rnc or baseline; see `isotone methods`. Its settings come first below.",
+    "table": "CSV or Parquet with a column of images (or --features), or .npz of signals; with the labels, if any.",
+    "--method": "How to train, such as rnc, baseline, supcon or simclr; `isotone methods` lists all and what each "
+    "needs. Its settings come first below.",
     "--out": "Folder of the run; without it the next free one below runs/.",
 }
 
@@ -34,22 +35,42 @@ def run(words: list[str]) -> int:
 
 
 def summary(metrics: dict[str, Any]) -> str:
-    """Return the test errors as a small table, one line for each model and target."""
+    """Return the test scores as a small table, one line for each model; for a run without labels, what to do next."""
+    task = metrics.get("task", "numbers")
+    if task == "none":
+        return (
+            "trained without labels, so nothing was predicted or judged. Next:\n"
+            "  isotone evaluate RUN --category COLUMN    how much of a label the representation holds\n"
+            "  isotone embed RUN TABLE --out z.parquet   the representation of any rows"
+        )
+    rows = [row for row in metrics["rows"] if row["split"] == "test"]
+    return _classes(rows) if task == "classes" else _numbers(rows, metrics["order"]["spearman"])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _numbers(rows: list[dict[str, Any]], order: float | None) -> str:
     lines = [f"{'test error':52} {'MAE':>9}  {'95 % interval':>19} {'R2':>7}"]
-    for row in metrics["rows"]:
-        if row["split"] == "test":
-            mae, r2 = row["mae"], row["r2"]["value"]
-            name = f"{row['model']} ({row['target']})"
-            interval = "-" if mae["low"] is None else f"{mae['low']:.4g} to {mae['high']:.4g}"
-            lines.append(
-                f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
-            )
-    order = metrics["order"]["spearman"]
+    for row in rows:
+        mae, r2 = row["mae"], row["r2"]["value"]
+        name = f"{row['model']} ({row['target']})"
+        interval = "-" if mae["low"] is None else f"{mae['low']:.4g} to {mae['high']:.4g}"
+        lines.append(
+            f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
+        )
     lines.append("order of the representation (Spearman): " + ("-" if order is None else f"{order:.3f}"))
     return "\n".join(lines)
 
 
-# ----------------------------------------------------------------------------------------------------------------------
+def _classes(rows: list[dict[str, Any]]) -> str:
+    lines = [f"{'test accuracy':52} {'accuracy':>9}  {'95 % interval':>19} {'balanced':>9}"]
+    for row in rows:
+        accuracy, balanced = row["accuracy"], row["balanced_accuracy"]["value"]
+        name = f"{row['model']} ({row['target']})"
+        interval = "-" if accuracy["low"] is None else f"{accuracy['low']:.1%} to {accuracy['high']:.1%}"
+        lines.append(f"{name[:52]:52} {accuracy['value']:9.1%}  {interval:>19} {balanced:9.1%}")
+    return "\n".join(lines)
 
 
 def _method(words: list[str]) -> str:

@@ -15,22 +15,25 @@ from isotone.errors import DataError, IsotoneError, nearest
 VERBS = {
     "check": "look for every problem of a table in one pass, before anything is trained",
     "fit": "train a representation and a predictor on a table, judge them, write the report",
-    "predict": "predict the target for new rows with a finished run",
+    "predict": "predict the target or class of new rows with a finished run",
     "embed": "write the representation of new rows",
-    "evaluate": "score probes on a run's frozen representation: how much of the target it holds",
+    "evaluate": "score probes on a run's frozen representation: how much of the label it holds",
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
+    "study": "many runs that answer one question, such as what wrong labels do",
     "methods": "list the methods and what each needs",
     "demo": "handwritten digits turned by an angle: the main job in a minute, no data needed",
 }
 USAGE = """usage: isotone VERB ...   (isotone VERB --help tells more)
 
-Learn representations whose distances follow the order of the target, and predict numbers with them.
+Learn representations from targets, from classes, from pairs or from unlabelled rows alone, and predict with them.
 
 {verbs}
 
   isotone demo
   isotone fit labels.csv --target age --group person --out runs/a
+  isotone fit labels.csv --category species --method supcon --out runs/b
+  isotone fit images.csv --method simclr --out runs/c
 
 --version prints the version, --debug adds the traceback to an error.
 isotone never opens a network connection unless you ask for --pretrained weights; there is no telemetry."""

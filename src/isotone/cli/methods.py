@@ -1,4 +1,4 @@
-"""`isotone methods`: what there is to train with."""
+"""`isotone methods`: what there is to train with, and what each needs."""
 
 import sys
 
@@ -6,14 +6,20 @@ from isotone.cli.arguments import Arguments
 
 
 def run(words: list[str]) -> int:
-    """Print each method's name and its first line."""
+    """Print each method's name and its first line, then what it needs of the data."""
     Arguments("methods", "List the methods.").read(words)
 
     from isotone.methods import ALIASES, METHODS
+    from isotone.methods.needs import KINDS, NEEDS
 
     for name, method in METHODS.items():
         also = [alias for alias, of in ALIASES.items() if of == name]
         first = (method.__doc__ or "").strip().splitlines()[0]
         sys.stdout.write(f"{name:10} {first}{f' Also found as {also[0]}.' if also else ''}\n")
+    sys.stdout.write("\n")
+    for name, method in METHODS.items():
+        needs = " and ".join(NEEDS[need] for need in method.needs) or "no label"
+        takes = ", ".join(KINDS[kind] for kind in method.kinds)
+        sys.stdout.write(f"{name:10} needs {needs}; takes {takes}\n")
     sys.stdout.write("\nSettings of a method: isotone fit --method NAME --help\n")
     return 0

@@ -1,4 +1,4 @@
-"""`isotone predict RUN NEW --out preds.csv`: predictions in the user's units."""
+"""`isotone predict RUN NEW --out preds.csv`: numbers in the user's units, or classes and their probabilities."""
 
 import sys
 from pathlib import Path
@@ -9,9 +9,11 @@ from isotone.errors import ConfigError
 
 def run(words: list[str]) -> int:
     """Predict the rows of a table with a finished run."""
-    parser = Arguments("predict", "Predict the target for the rows of a new table, in the target's own units.")
+    parser = Arguments(
+        "predict", "Predict for the rows of a new table: the target in its own units, or the class and its probability."
+    )
     parser.add_argument("run", help="folder of a finished run")
-    parser.add_argument("table", help="CSV or Parquet with the same input columns; targets are not needed")
+    parser.add_argument("table", help="table with the same inputs (CSV, Parquet or .npz); labels are not needed")
     parser.add_argument("--out", help="CSV to write; without it the lines go to the screen")
     found = parser.read(words)
     out = new_file(found.out)
@@ -21,11 +23,19 @@ def run(words: list[str]) -> int:
     from isotone import api
     from isotone.data.spreadsheet import neutral
 
-    run = api.load(found.run)
+    model = (run := api.load(found.run)).model
+    model.check_predicts()  # before new images are read
     inputs, labels = run.inputs(found.table)
-    prediction = run.model.predict(run.model.embed(inputs))
+    h = model.embed(inputs)
+    prediction = model.predict(h)
     frame = pd.DataFrame({"label": [neutral(label) for label in labels]})
-    for column, name in enumerate(run.model.target_names):
+    if model.classes:
+        name = str(model.category_name)
+        classes = [neutral(text) for text in prediction[:, 0]]
+        frame[neutral(f"predicted_{name}" if name in frame.columns else name)] = classes
+        columns = [f"probability_{name}" for name in model.classes]
+        frame = pd.concat([frame, pd.DataFrame(model.probabilities(h), columns=columns)], axis=1)
+    for column, name in enumerate(model.target_names):
         frame[neutral(name)] = prediction[:, column]
     frame.to_csv(sys.stdout if out is None else out, index=False)
     if out is not None:

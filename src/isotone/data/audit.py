@@ -12,24 +12,37 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from isotone.data.audit_images import (
-    copies,
-    file_name,
-    labels,
-    narrow_range,
-    read_images,
-    row_problem,
-)
+from isotone.data.audit_columns import Columns, read_columns
+from isotone.data.audit_images import copies, labels, narrow_range, read_images
+from isotone.data.classes import class_problems, encode
+from isotone.data.files import shown
 from isotone.data.images import Probe, Progress, Source
 from isotone.data.settings import DataSettings
-from isotone.data.split import SIDES, looks_like_group, read_sides, shared_groups, too_few
+from isotone.data.split import SIDES, looks_like_group, shared_groups, too_few
 from isotone.data.spreadsheet import neutral
-from isotone.data.table import Table, numbers, shown, texts
+from isotone.data.table import Table, texts
 from isotone.errors import Problem
+from isotone.records import Kind
 
 LEAST_ROWS = 10  # fewer cannot be split three ways and judged
 LEAST_SIDE = 2  # rows on each side: one row has no correlation and no spread
-_MISSING = frozenset({"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"})
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """The second input of each row, as it was found.
+
+    Args:
+        kind: `image` or `signal`.
+        sources: n files or image bytes, None where there is none; empty for signals.
+        grey: whether every image that is kept is grey.
+        values: (n, c, t) float32 for signals, else None.
+    """
+
+    kind: Kind
+    sources: tuple[Source | None, ...] = ()
+    grey: bool = False
+    values: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,12 @@ class Audit:
         sources: n files or image bytes, None where there is none; empty for rows.
         digest: (n,) SHA-256 of each image's bytes, '' where it could not be read; None for rows.
         grey: whether every image that is kept is grey.
+        labelled: (n,) bool, False where the row has no label; all True where the table has none at all.
+        category: (n,) text, '' where the row has no label, or None.
+        sequence: (n,) text, or None.
+        time: (n,) float64, or None.
+        signal: (n, c, t) float32, or None where the input is images or rows.
+        second: the second input, or None.
     """
 
     problems: tuple[Problem, ...]
@@ -61,6 +80,12 @@ class Audit:
     sources: tuple[Source | None, ...]
     digest: np.ndarray | None
     grey: bool
+    labelled: np.ndarray | None = None
+    category: np.ndarray | None = None
+    sequence: np.ndarray | None = None
+    time: np.ndarray | None = None
+    signal: np.ndarray | None = None
+    second: Second | None = None
 
     @property
     def fatal(self) -> tuple[Problem, ...]:
@@ -76,55 +101,66 @@ class Audit:
 def audit(table: Table, settings: DataSettings, progress: Progress | None = None) -> Audit:
     """Check every cell and every image of the table, and the table as a whole.
 
-    Without target columns (new data to predict) copies, constant targets and too few rows are no problems.
+    Of new data to predict only the inputs matter: copies, constant targets and too few rows are no problems.
 
     Args:
         table: as `read_table` returns it.
         settings: what is allowed.
-        progress: called with (images read, n).
+        progress: called with (images read, images).
 
     Raises:
         ConfigError: another library made Pillow accept truncated files.
     """
-    target, found = _columns(table, table.target, "target")
-    features, more = _columns(table, table.features, "feature")
-    with np.errstate(over="ignore"):
-        narrow = features.astype(np.float32)
-    found += [*table.problems, *more, *_too_wide(table, features, narrow)]
-    group = None if table.group is None else texts(table.column(table.group))
-    split = None if table.split_column is None else read_sides(texts(table.column(table.split_column)))
-    found += [*_empty_groups(table, group), *_odd_sides(table, split)]
-    sources, probes, more = read_images(table, settings, progress)
-    found += more
+    columns = read_columns(table, settings)
+    halves = [None, None] if progress is None else [_part(progress, i, 1 + _has_second(table)) for i in range(2)]
+    sources, probes, more = read_images(table, table.image_column, settings, halves[0])
+    other = table.second if _has_second(table) else None
+    second_sources, second_probes, extra = read_images(table, other, settings, halves[1])
+    found = [*columns.problems, *more, *extra]
     digest = np.array([probe.digest if isinstance(probe, Probe) else "" for probe in probes], dtype=np.str_)
-    if table.target and table.image_column is not None:
-        found += copies(table, sources, digest, target, split)
-    keep = ~np.isin(table.lines, [problem.row for problem in found if problem.fatal and problem.row])
+    if not table.fresh and table.image_column is not None:
+        found += copies(table, sources, digest, _labels(columns), columns.split)
+    keep = ~np.isin(table.lines, [problem.row for problem in found if problem.fatal and problem.row is not None])
     found.sort(key=lambda problem: problem.row or 0)
-    if table.target:
-        found += whole_problems(target[keep], table.target, None if split is None else split[keep])
-        found += _group_problems(table, group, split, keep)
-    found += narrow_range(table, probes)
-    kept = [probe for probe, good in zip(probes, keep, strict=False) if good and isinstance(probe, Probe)]
+    if not table.fresh:
+        found += _table_problems(table, columns, keep)
+    found += [*narrow_range(table.image_column, probes), *narrow_range(other, second_probes)]
     return Audit(
         problems=tuple(found),
         keep=keep,
         lines=table.lines,
         label=labels(table),
-        target=target,
-        features=narrow,
-        group=group,
-        split=split,
+        target=columns.target,
+        features=columns.features,
+        group=columns.group,
+        split=columns.split,
         sources=tuple(sources),
         digest=digest if table.image_column is not None else None,
-        grey=bool(kept) and all(probe.grey for probe in kept),
+        grey=_all_grey(probes, keep),
+        labelled=columns.labelled,
+        category=columns.category,
+        sequence=columns.sequence,
+        time=columns.time,
+        signal=None if table.signal is None else table.inputs[table.signal],
+        second=_second(table, second_sources, _all_grey(second_probes, keep)),
     )
 
 
 def whole_problems(
-    target: Float[np.ndarray, "n k"], names: Sequence[str], split: Shaped[np.ndarray, " n"] | None
+    target: Float[np.ndarray, "n k"],
+    names: Sequence[str],
+    split: Shaped[np.ndarray, " n"] | None,
+    category: Shaped[np.ndarray, " n"] | None = None,
+    noun: str = "usable rows",
 ) -> list[Problem]:
-    """Return what is wrong with usable rows as a whole: too few, too few on a side, a target that never changes.
+    """Return what is wrong with usable rows as a whole: too few, too few on a side, a label that never changes.
+
+    Args:
+        target: (n, k) of the rows that have their label.
+        names: k columns of targets; with `category` its one column.
+        split: (n,) train, val or test, or None where it is drawn.
+        category: (n,) names of classes, '' for none, or None.
+        noun: what the rows are called.
 
     Example:
         >>> print(whole_problems(np.ones((20, 1)), ["age"], None)[0])
@@ -132,15 +168,17 @@ def whole_problems(
     """
     found: list[Problem] = []
     if len(target) < LEAST_ROWS:
-        what = f"{len(target)} usable rows are too few"
+        what = f"{len(target)} {noun} are too few"
         found.append(Problem("few-rows", what, f"Give at least {LEAST_ROWS}"))
     elif split is not None:
         for side in SIDES:
             rows = int((split == side).sum())
             if rows < LEAST_SIDE:
-                what = f"{rows} usable rows are marked {side}"
+                what = f"{rows} {noun} are marked {side}"
                 fix = f"Mark at least {LEAST_SIDE}, or leave the split column out to have one drawn"
                 found.append(Problem("few-rows", what, fix))
+    if category is not None:
+        return found + class_problems(category[category != ""], names[0])
     for name, values in zip(names, target.T, strict=True):
         if len(values) > 1 and (values == values[0]).all():
             what = f"is {values[0]:g} in every row, so there is nothing to predict"
@@ -195,107 +233,70 @@ def format_problems(problems: Sequence[Problem], limit: int = 20) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# cells
 
 
-def _columns(table: Table, names: Sequence[str], role: str) -> tuple[np.ndarray, list[Problem]]:
-    values = np.empty((len(table.frame), len(names)))
-    found: list[Problem] = []
-    for i, name in enumerate(names):
-        values[:, i] = numbers(table.column(name))
-        bad = np.flatnonzero(~np.isfinite(values[:, i]))
-        if len(bad) == len(values):
-            found.append(_text_column(table, name, role))
-        else:
-            found += [_cell(table, name, int(row), role) for row in bad]
-    return values, found
+def _has_second(table: Table) -> bool:
+    """Whether the second input is images; arrays were read with the table."""
+    return table.second is not None and table.second not in table.inputs
 
 
-def _text_column(table: Table, name: str, role: str) -> Problem:
-    some = [cell for cell in dict.fromkeys(texts(table.column(name)).tolist()) if cell]
-    if not some:
-        return Problem(f"{role}-missing", "is empty in every row", f"Choose another {role}", column=name)
-    what = f"holds no number at all, but {', '.join(shown(cell, 30) for cell in some[:3])}"
-    fix = f"Write decimal points: {_point(some[0])} for {some[0]}" if _point(some[0]) else f"Choose another {role}"
-    return Problem(f"{role}-text", what, fix, column=name)
+def _part(progress: Progress, part: int, parts: int) -> Progress:
+    return lambda done, total: progress(done + part * total, parts * total)
 
 
-def _cell(table: Table, name: str, row: int, role: str) -> Problem:
-    text = str(texts(table.column(name).iloc[[row]])[0])
-    fix = "Correct it or remove the row"
-    if not text or text.lower() in _MISSING:
-        kind, what = "missing", "is empty" if not text else f"is '{shown(text)}', no number"
-    elif np.isinf(numbers(table.column(name).iloc[[row]])[0]):
-        kind, what = "infinite", f"is infinite ({shown(text)})"
-    elif _point(text):
-        kind, what, fix = "text", f"'{shown(text)}' has a decimal comma", f"Write {_point(text)}"
-    else:
-        kind, what = "text", f"'{shown(text)}' is not a number"
-    return Problem(f"{role}-{kind}", what, fix, row=int(table.lines[row]), column=name, file=file_name(table, row))
+def _labels(columns: Columns) -> np.ndarray:
+    """The labels as numbers, (n, k), NaN where there is none."""
+    if columns.category is None:
+        return columns.target
+    codes = encode(columns.category)[0].astype(np.float64)[:, None]
+    return np.where(codes < 0, np.nan, codes)
 
 
-def _point(text: str) -> str:
-    """`1.5` for `1,5`, '' for what is no number with a decimal comma."""
-    changed = text.replace(",", ".")
-    return changed if text.count(",") == 1 and np.isfinite(numbers(pd.Series([changed], dtype=object))[0]) else ""
+def _all_grey(probes: Sequence[Probe | Problem | None], keep: np.ndarray) -> bool:
+    kept = [probe for probe, good in zip(probes, keep, strict=False) if good and isinstance(probe, Probe)]
+    return bool(kept) and all(probe.grey for probe in kept)
 
 
-def _too_wide(table: Table, wide: np.ndarray, narrow: np.ndarray) -> list[Problem]:
-    row, column = np.nonzero(np.isfinite(wide) & ~np.isfinite(narrow))
-    return [
-        Problem(
-            "feature-infinite",
-            f"{wide[i, j]:g} is too large for single precision",
-            "Scale the column",
-            row=int(table.lines[i]),
-            column=table.features[j],
-        )
-        for i, j in zip(row.tolist(), column.tolist(), strict=True)
-    ]
+def _second(table: Table, sources: Sequence[Source | None], grey: bool) -> Second | None:
+    if table.second is None:
+        return None
+    values = table.inputs.get(table.second)
+    return Second("image", tuple(sources), grey) if values is None else Second("signal", values=values)
 
 
-def _empty_groups(table: Table, group: np.ndarray | None) -> list[Problem]:
-    fix = "Name its group or remove the row: it could be on two sides of the split"
-    empty = [] if group is None else np.flatnonzero(group == "").tolist()
-    return [row_problem(table, row, "no-group", "is empty", fix, table.group) for row in empty]
+def _table_problems(table: Table, columns: Columns, keep: np.ndarray) -> list[Problem]:
+    good = keep & columns.labelled
+    noun = "usable rows" if columns.labelled[keep].all() else "usable rows with a label"
+    names = table.target if table.category is None else (table.category,)
+    split = None if columns.split is None else columns.split[good]
+    category = None if columns.category is None else columns.category[good]
+    found = whole_problems(columns.target[good], names, split, category, noun)
+    return found + _group_problems(table, columns, keep, good)
 
 
-def _odd_sides(table: Table, split: np.ndarray | None) -> list[Problem]:
-    if split is None or table.split_column is None:
-        return []
-    words = texts(table.column(table.split_column))
-    return [
-        row_problem(
-            table, row, "split-word", _odd_word(str(words[row])), "Write train, val or test", table.split_column
-        )
-        for row in np.flatnonzero(split == "").tolist()
-    ]
-
-
-def _odd_word(word: str) -> str:
-    return f"'{shown(word, 40)}' is no side of a split" if word else "is empty"
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# the whole table, words
-
-
-def _group_problems(
-    table: Table, group: np.ndarray | None, split: np.ndarray | None, keep: np.ndarray
-) -> list[Problem]:
+def _group_problems(table: Table, columns: Columns, keep: np.ndarray, good: np.ndarray) -> list[Problem]:
+    group, split = columns.group, columns.split
     if group is None:
-        return _unnamed_groups(table) if split is None else []
-    groups = len(np.unique(group[keep]))
+        return [*_torn_sequences(table), *_unnamed_groups(table)] if split is None else []
     if split is None:
-        return [too_few(int(keep.sum()), groups)] if groups < len(SIDES) and keep.sum() >= LEAST_ROWS else []
+        groups = len(np.unique(group[good]))
+        return [too_few(int(good.sum()), groups)] if groups < len(SIDES) and good.sum() >= LEAST_ROWS else []
     shared = shared_groups(split[keep], group[keep])
     what = f"{shared} of {len(np.unique(group[keep & (split == 'test')]))} test groups are also trained on"
     fix = "Their error will be too low: leave the split column out to have one drawn by groups"
     return [Problem("shared-groups", what, fix, column=table.group, fatal=False)] if shared else []
 
 
+def _torn_sequences(table: Table) -> list[Problem]:
+    if table.sequence is None:
+        return []
+    what, fix = "is the sequence, whose rows can be on two sides of the split", "Name it with --group too"
+    return [Problem("torn-sequence", what, fix, column=table.sequence, fatal=False)]
+
+
 def _unnamed_groups(table: Table) -> list[Problem]:
-    used = {*table.target, *table.features, table.image_column}
+    used = {*table.target, *table.features, table.image_column, table.second}
+    used |= {table.category, table.sequence, table.time}
     fix = "If it says whose row it is, name it with --group: else copies of one may be on two sides of the split"
     found: list[Problem] = []
     for name in (str(name) for name in table.frame.columns if name not in used):

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from isotone.data.files import shown
 from isotone.data.images import Probe, Progress, Source, probe_all
 from isotone.data.settings import DataSettings
-from isotone.data.table import Table, label, locate, shown
+from isotone.data.table import Table, label, locate
 from isotone.errors import DataError, Problem, nearest
 
 _HELD_OUT = ("test", "val", "train")  # a copy on two sides stays on the first of these
@@ -27,12 +28,13 @@ _SUFFIX_FORMATS = {
 
 
 def read_images(
-    table: Table, settings: DataSettings, progress: Progress | None
+    table: Table, column: str | None, settings: DataSettings, progress: Progress | None
 ) -> tuple[list[Source | None], list[Probe | Problem | None], list[Problem]]:
-    """Find and read every image once.
+    """Find and read every image of a column once.
 
     Args:
-        table: the table; without an image column everything returned is empty.
+        table: the table.
+        column: of the images; without one everything returned is empty.
         settings: what is allowed.
         progress: called with (images read, images).
 
@@ -40,9 +42,9 @@ def read_images(
         n sources (None where the cell names none that is allowed), n probes or problems, and the problems with their
         places.
     """
-    if table.image_column is None:
+    if column is None:
         return [], [], []
-    cells = table.column(table.image_column).tolist()
+    cells = table.column(column).tolist()
     sources: list[Source | None] = []
     faults: list[Problem | None] = []
     for cell in cells:
@@ -55,18 +57,18 @@ def read_images(
     read = iter(probe_all([source for source in sources if source is not None], settings, progress))
     answers = [next(read) if source is not None else fault for source, fault in zip(sources, faults, strict=True)]
     found = [
-        replace(answer, row=int(table.lines[row]), column=table.image_column, file=file_name(table, row))
+        replace(answer, row=int(table.lines[row]), column=column, file=file_name(table, row, column))
         for row, answer in enumerate(answers)
         if isinstance(answer, Problem)
     ]
-    return sources, answers, [*_with_nearest(found, table), *_wrong_suffixes(table, answers)]
+    return sources, answers, [*_with_nearest(found, table), *_wrong_suffixes(table, column, answers)]
 
 
 def copies(
     table: Table,
     sources: Sequence[Source | None],
     digest: Shaped[np.ndarray, " n"],
-    target: Float[np.ndarray, "n k"],
+    given: Float[np.ndarray, "n k"],
     split: Shaped[np.ndarray, " n"] | None,
 ) -> list[Problem]:
     """Return the rows whose image is another row's too.
@@ -79,7 +81,7 @@ def copies(
         table: the table.
         sources: n files or bytes.
         digest: (n,) SHA-256 of each image, '' where it could not be read.
-        target: (n, k); copies with different targets are told apart.
+        given: (n, k) targets or codes of classes; copies with different labels are told apart, and NaN is no label.
         split: (n,) train, val, test or '', or None where the split is drawn.
     """
     alike: dict[str, list[int]] = {}
@@ -92,20 +94,20 @@ def copies(
         files: set[Source | None] = set()
         for row in rows:
             if row != rows[0]:
-                found.append(_copy(table, row, rows[0], sources[row] in files, target, split))
+                found.append(_copy(table, row, rows[0], sources[row] in files, given, split))
             if isinstance(sources[row], Path):
                 files.add(sources[row])
     return found
 
 
-def narrow_range(table: Table, probes: Sequence[Probe | Problem | None]) -> list[Problem]:
+def narrow_range(column: str | None, probes: Sequence[Probe | Problem | None]) -> list[Problem]:
     """Return a warning where 16-bit greys fill so little of their range that few of 256 levels are left."""
     peaks = [probe.peak for probe in probes if isinstance(probe, Probe) and probe.mode.startswith("I")]
     if not peaks or max(peaks) > 16_383:
         return []
     what = f"the 16-bit greys go up to {max(peaks)} of 65535 only, so that {max(peaks) // 257 + 1} grey levels remain"
     fix = "Save them scaled to the full range, all by the same factor"
-    return [Problem("narrow-range", what, fix, column=table.image_column, fatal=False)]
+    return [Problem("narrow-range", what, fix, column=column, fatal=False)]
 
 
 def row_problem(table: Table, row: int, kind: str, what: str, fix: str, column: str | None) -> Problem:
@@ -113,11 +115,12 @@ def row_problem(table: Table, row: int, kind: str, what: str, fix: str, column: 
     return Problem(kind, what, fix, row=int(table.lines[row]), column=column, file=file_name(table, row))
 
 
-def file_name(table: Table, row: int) -> str | None:
-    """Return the file that a row names, fit to print, or None."""
-    if table.image_column is None:
+def file_name(table: Table, row: int, column: str | None = None) -> str | None:
+    """Return the file that a row names, fit to print, or None; `column` is another than the image column."""
+    column = column or table.image_column
+    if column is None:
         return None
-    name = label(table.column(table.image_column).iloc[row], 0)
+    name = label(table.column(column).iloc[row], 0)
     return None if name == "row 0" else shown(name)
 
 
@@ -152,18 +155,19 @@ def _nearest_file(root: Path, name: str) -> str:
     return close and f"Correct the name (there is {close}) or remove the row"
 
 
-def _wrong_suffixes(table: Table, probes: Sequence[Probe | Problem | None]) -> list[Problem]:
-    names = labels(table)
+def _wrong_suffixes(table: Table, column: str, probes: Sequence[Probe | Problem | None]) -> list[Problem]:
+    cells = table.column(column).tolist()
     found: list[Problem] = []
     for row, probe in enumerate(probes):
-        wanted = _SUFFIX_FORMATS.get(os.path.splitext(str(names[row]))[1].lower())
+        wanted = _SUFFIX_FORMATS.get(os.path.splitext(label(cells[row], 0))[1].lower())
         if isinstance(probe, Probe) and wanted and wanted != probe.format and (wanted, probe.format) != ("JPEG", "MPO"):
             what, fix = f"holds {probe.format}, whatever its name says", "Rename it if that was a mistake"
-            found.append(replace(row_problem(table, row, "suffix", what, fix, table.image_column), fatal=False))
+            file = file_name(table, row, column)
+            found.append(Problem("suffix", what, fix, int(table.lines[row]), column, file, fatal=False))
     return found
 
 
-def _copy(table: Table, row: int, first: int, same_file: bool, target: np.ndarray, split: np.ndarray | None) -> Problem:
+def _copy(table: Table, row: int, first: int, same_file: bool, given: np.ndarray, split: np.ndarray | None) -> Problem:
     line = table.lines[first]
     side, other = ("", "") if split is None else (str(split[row]), str(split[first]))
     fatal = True
@@ -176,10 +180,15 @@ def _copy(table: Table, row: int, first: int, same_file: bool, target: np.ndarra
             f"is named again: it has the same content as line {line}",
             "Remove one of the rows",
         )
-    elif not np.array_equal(target[row], target[first], equal_nan=True):
-        kind, what, fatal = "two-targets", f"has the same content as line {line} but another target", False
+    elif _differ(given[row], given[first]):
+        kind, noun = ("two-targets", "target") if table.category is None else ("two-classes", "class")
+        what, fatal = f"has the same content as line {line} but another {noun}", False
         fix = "Correct one of them or remove both"
     else:
         kind, what, fatal = "same-content", f"has the same content as line {line}", False
         fix = "Remove one unless it is meant; a drawn split keeps copies on one side"
     return replace(row_problem(table, row, kind, what, fix, table.image_column), fatal=fatal)
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(((one != other) & ~np.isnan(one) & ~np.isnan(other)).any())

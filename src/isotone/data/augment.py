@@ -6,9 +6,10 @@ faster than transforms applied image by image at small sizes, and runs on a GPU 
 
 A transform must preserve the label. A crop or a rotation changes a size, a count, a position or an angle, and a mirror
 changes a left-right target; `mild` (flip, light) is the default for images, everything else is named by the user.
-The published AgeDB set is `crop,flip,color,grayscale`, in this order.
+The published AgeDB set is `crop,flip,color,grayscale`, in this order; SimCLR's for CIFAR-10, `simclr`, is the same.
 
-Source: torchvision's RandomResizedCrop and ColorJitter (BSD-3) define `crop` and `color`.
+Source: torchvision's RandomResizedCrop (BSD-3) defines `crop`; Chen et al. 2020, arXiv 2002.05709, appendix A and B.9,
+the two presets.
 """
 
 import math
@@ -21,21 +22,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from isotone.data.photometric import blur, color, grayscale, light, noise, strong_color
+from isotone.data.signals import jitter, scale, timeshift
 from isotone.errors import ConfigError, ShapeError, nearest
 from isotone.records import Kind
 
 CROP_SCALE = (0.2, 1.0)  # share of the area; Rank-N-Contrast, SupCon and SimCLR's CIFAR setting
 CROP_LOG_RATIO = math.log(4 / 3)  # width / height between 3/4 and 4/3, uniform in its logarithm
 CROP_TRIES = 10  # boxes drawn before the fallback, as torchvision does
-COLOR = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue of the published recipes
-COLOR_SHARE = 0.8
-GRAY_SHARE = 0.2
-LIGHT = 0.2
-NOISE_SIGMA = 0.02
-JITTER_SIGMA = 0.05  # in standard deviations of the feature
 SHIFT = 0.06  # share of the side
 ROTATE_DEGREES = 10.0
-LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as in torchvision and Pillow
 
 
 def flip(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 1"]) -> Float[Tensor, "b c h w"]:
@@ -45,24 +41,13 @@ def flip(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 1"]) -> Float[Ten
         >>> flip(torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[0.2]])).tolist()
         [[[[1.0, 0.0]]]]
     """
-    return torch.where(_per_image(u[:, 0] < 0.5), images.flip(-1), images)
+    return torch.where(u[:, 0, None, None, None] < 0.5, images.flip(-1), images)
 
 
 def turn(images: Float[Tensor, "b c s s"], u: Float[Tensor, "b 1"]) -> Float[Tensor, "b c s s"]:
     """Turn each image by 0, 90, 180 or 270 degrees; exact. For pictures that have no upright, as under a microscope."""
     turned = torch.stack([images.rot90(quarters, (2, 3)) for quarters in range(4)])
     return turned[(4 * u[:, 0]).long(), torch.arange(len(images), device=images.device)]
-
-
-def light(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
-    """Change brightness, then contrast, each by a factor within 1 ± 0.2, as `color` defines them."""
-    return _contrast(_brightness(images, _spread(u[:, 0], LIGHT)), _spread(u[:, 1], LIGHT))
-
-
-def noise(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
-    """Add Gaussian noise of sigma 0.02 to every pixel and clamp to [0, 1]."""
-    drawn = _gaussian(u, images[0].numel()).view_as(images)
-    return torch.add(images, drawn, alpha=NOISE_SIGMA).clamp_(0, 1)
 
 
 def shift(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
@@ -119,66 +104,38 @@ def crop(
     return _resample(images, down, across)
 
 
-def color(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 5"]) -> Float[Tensor, "b c h w"]:
-    """Change brightness, contrast, saturation (each by 1 ± 0.4) and hue (± 0.1 turn) of 80 % of the images.
-
-    Each part is torchvision's for float tensors; the order is fixed as listed (torchvision shuffles it):
-
-    - brightness f: `f x`; contrast f: `f x + (1 - f) mean(gray)`; saturation f: `f x + (1 - f) gray`, all clamped to
-      [0, 1], with `gray = 0.2989 r + 0.587 g + 0.114 b` (the mean of the channels unless there are three);
-    - hue f: f is added to the hue of HSV, in turns; value and saturation stay.
-
-    Images that do not have three channels keep saturation and hue.
-
-    Args:
-        images: in [0, 1].
-        u: whether to apply, then brightness, contrast, saturation, hue; 0.5 is no change.
-
-    Returns:
-        The same shape, in [0, 1].
-    """
-    kept = _per_image(u[:, 0] < COLOR_SHARE)
-    brightness, contrast, saturation, hue = COLOR
-    out = _contrast(_brightness(images, _spread(u[:, 1], brightness)), _spread(u[:, 2], contrast))
-    if images.shape[1] == 3:
-        out = _hue(_saturation(out, _spread(u[:, 3], saturation)), (2 * u[:, 4] - 1) * hue)
-    return torch.where(kept, out, images)
-
-
-def grayscale(images: Float[Tensor, "b c h w"], u: Float[Tensor, "b 1"]) -> Float[Tensor, "b c h w"]:
-    """Replace all three channels by their luma in 20 % of the images; other channel counts stay as they are."""
-    if images.shape[1] != 3:
-        return images
-    return torch.where(_per_image(u[:, 0] < GRAY_SHARE), _gray(images), images)
-
-
-def jitter(rows: Float[Tensor, "b f"], u: Float[Tensor, "b 2"]) -> Float[Tensor, "b f"]:
-    """Add Gaussian noise of sigma 0.05 to every (standardised) feature."""
-    return torch.add(rows, _gaussian(u, rows.shape[1]), alpha=JITTER_SIGMA)
-
-
 @dataclass(frozen=True)
 class Transform:
     """One line of the table: how many numbers `apply` needs for each sample, and what it works on."""
 
     draws: int
-    kind: Kind
+    kinds: tuple[Kind, ...]
     apply: Callable[[Tensor, Tensor], Tensor]
 
 
 TRANSFORMS: dict[str, Transform] = {
-    "flip": Transform(1, "image", flip),
-    "turn": Transform(1, "image", turn),
-    "light": Transform(2, "image", light),
-    "noise": Transform(2, "image", noise),
-    "shift": Transform(2, "image", shift),
-    "rotate": Transform(1, "image", rotate),
-    "crop": Transform(2 * CROP_TRIES + 2, "image", crop),
-    "color": Transform(5, "image", color),
-    "grayscale": Transform(1, "image", grayscale),
-    "jitter": Transform(2, "rows", jitter),
+    "flip": Transform(1, ("image",), flip),
+    "turn": Transform(1, ("image",), turn),
+    "light": Transform(2, ("image",), light),
+    "noise": Transform(2, ("image",), noise),
+    "shift": Transform(2, ("image",), shift),
+    "rotate": Transform(1, ("image",), rotate),
+    "crop": Transform(2 * CROP_TRIES + 2, ("image",), crop),
+    "color": Transform(5, ("image",), color),
+    "strong-color": Transform(5, ("image",), strong_color),
+    "grayscale": Transform(1, ("image",), grayscale),
+    "blur": Transform(2, ("image",), blur),
+    "jitter": Transform(2, ("rows", "signal"), jitter),
+    "scale": Transform(1, ("signal",), scale),
+    "timeshift": Transform(1, ("signal",), timeshift),
 }
-PRESETS: dict[str, tuple[str, ...]] = {"none": (), "mild": ("flip", "light")}
+PRESETS: dict[str, dict[Kind, tuple[str, ...]]] = {
+    "none": {"image": (), "rows": (), "signal": ()},
+    "mild": {"image": ("flip", "light"), "rows": ("jitter",), "signal": ("jitter", "scale")},
+    "simclr": {"image": ("crop", "flip", "color", "grayscale")},
+    "simclr-strong": {"image": ("crop", "flip", "strong-color", "grayscale", "blur")},
+}
+_WORDS: dict[Kind, str] = {"image": "images", "rows": "rows of numbers", "signal": "signals"}
 
 
 def parse(names: str | Sequence[str], kind: Kind) -> tuple[str, ...]:
@@ -186,31 +143,33 @@ def parse(names: str | Sequence[str], kind: Kind) -> tuple[str, ...]:
 
     Args:
         names: transforms and presets, as a comma-separated text or a sequence.
-        kind: what the data are: `image` or `rows`.
+        kind: what the data are: `image`, `rows` or `signal`; a preset can differ between them.
 
     Raises:
-        ConfigError: a name is unknown, is meant for the other kind of data, or comes twice.
+        ConfigError: a name is unknown, is meant for another kind of data, or comes twice.
 
     Example:
         >>> parse("mild,noise", "image")
         ('flip', 'light', 'noise')
     """
     given = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+    found: list[str] = []
     for name in given:
         if name not in TRANSFORMS and name not in PRESETS:
-            known = ", ".join([*PRESETS, *(n for n, transform in TRANSFORMS.items() if transform.kind == kind)])
+            known = [n for n, preset in PRESETS.items() if kind in preset]
+            known = ", ".join([*known, *(n for n, transform in TRANSFORMS.items() if kind in transform.kinds)])
             raise ConfigError(f"Unknown augmentation {name!r}.{nearest(name, [*TRANSFORMS, *PRESETS])} Known: {known}.")
-    found = tuple(single for name in given for single in PRESETS.get(name, (name,)))
-    for position, name in enumerate(found):
-        if TRANSFORMS[name].kind != kind:
-            other = {"image": "images", "rows": "rows of numbers"}
+        kinds = TRANSFORMS[name].kinds if name in TRANSFORMS else tuple(PRESETS[name])
+        if kind not in kinds:
+            meant = " and ".join(_WORDS[other] for other in kinds)
             raise ConfigError(
-                f"The augmentation {name!r} is for {other[TRANSFORMS[name].kind]}, but the data are {other[kind]}. "
-                "Leave it out."
+                f"The augmentation {name!r} is for {meant}, but the data are {_WORDS[kind]}. Leave it out."
             )
+        found += PRESETS[name][kind] if name in PRESETS else (name,)
+    for position, name in enumerate(found):
         if name in found[:position]:
             raise ConfigError(f"The augmentation {name!r} comes twice in {','.join(given)!r}. Name it once.")
-    return found
+    return tuple(found)
 
 
 def draws(names: Sequence[str]) -> int:
@@ -248,8 +207,10 @@ def augment(
     return out
 
 
-def augment_rows(rows: Float[Tensor, "b f"], names: Sequence[str], u: Float[Tensor, "b k"]) -> Float[Tensor, "b f"]:
-    """Apply the named transforms to standardised rows of numbers; arguments and errors as in `augment`."""
+def augment_rows(
+    rows: Float[Tensor, "b *shape"], names: Sequence[str], u: Float[Tensor, "b k"]
+) -> Float[Tensor, "b *shape"]:
+    """Apply the named transforms to standardised rows (b, f) or signals (b, c, t); the rest as in `augment`."""
     _check_draws(u, len(rows), names)
     for name, numbers in zip(names, u.split([TRANSFORMS[name].draws for name in names], dim=1), strict=True):
         rows = TRANSFORMS[name].apply(rows, numbers)
@@ -279,15 +240,6 @@ def _check_draws(u: Tensor, count: int, names: Sequence[str]) -> None:
     if u.shape != (count, draws(names)):
         expected = (count, draws(names))
         raise ShapeError(f"Expected u of shape {expected} for {','.join(names) or 'none'}, got {tuple(u.shape)}.")
-
-
-def _per_image(x: Tensor) -> Tensor:
-    return x[:, None, None, None]
-
-
-def _spread(u: Tensor, width: float) -> Tensor:
-    """Map [0, 1) to factors within 1 ± width."""
-    return 1 + width * (2 * u - 1)
 
 
 def _affine(images: Tensor, matrix: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:
@@ -330,68 +282,3 @@ def _resample(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
         out = torch.bmm(down, images.transpose(1, 2).reshape(batch, height, channels * width))
         out = out.view(batch, size, channels, width).transpose(1, 2).reshape(batch, channels * size, width)
         return torch.bmm(out, across.transpose(1, 2)).view(batch, channels, size, across.shape[1])
-
-
-def _brightness(images: Tensor, factor: Tensor) -> Tensor:
-    return (images * _per_image(factor)).clamp_(0, 1)
-
-
-def _contrast(images: Tensor, factor: Tensor) -> Tensor:
-    means = images.mean((2, 3))  # of each channel: the mean of the gray image is the gray of the means
-    mean = means @ means.new_tensor(LUMA) if images.shape[1] == 3 else means.mean(1)
-    return torch.addcmul(_per_image((1 - factor) * mean), images, _per_image(factor)).clamp_(0, 1)
-
-
-def _saturation(images: Tensor, factor: Tensor) -> Tensor:
-    return torch.lerp(_gray(images), images, _per_image(factor)).clamp_(0, 1)
-
-
-def _gray(images: Tensor) -> Tensor:
-    red, green, blue = images.split(1, dim=1)
-    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
-
-
-def _hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Add `turn` to the hue of HSV, written without the six cases, whose selections cost ten times the arithmetic.
-
-    With channels scaled to minimum 0 and maximum 1 the hue, in sixths of a turn, is `±(1 + g + b - r)`, positive where
-    g >= b; red is `clamp(2 - |hue|)`, and green and blue are the same shifted by a third of a turn.
-    """
-    red, green, blue = images.unbind(1)
-    high = torch.maximum(torch.maximum(red, green), blue)
-    low = torch.minimum(torch.minimum(red, green), blue)
-    chroma = high.sub_(low)
-    hue = (green + blue).sub_(red).sub_(low).div_(chroma.clamp_min(1e-12)).add_(1)
-    hue = hue.copysign_(green - blue).add_(6 * turn[:, None, None])  # in [-3.6, 3.6]
-    out = torch.empty_like(images)
-    torch.addcmul(low, chroma, (2 - hue.abs()).clamp_(0, 1), out=out[:, 0])
-    for channel, third in ((1, -2), (2, 2)):
-        triangle = (hue + third).abs_().sub_(3).abs_().sub_(1).clamp_(0, 1)
-        torch.addcmul(low, chroma, triangle, out=out[:, channel])
-    return out
-
-
-def _gaussian(u: Tensor, count: int) -> Tensor:
-    """Return (b, count) standard normal numbers that depend on the sample's two numbers `u` (b, 2) and nothing else.
-
-    The two numbers (24 bits each) seed a hash of the position, and the inverse of the normal distribution turns its
-    bits into the sample. A generator for each sample would be a loop over the batch and differ between devices.
-    """
-    whole = (u * 2**24).to(torch.int32)
-    seed = _hash(_hash(whole[:, :1]) ^ whole[:, 1:])
-    bits = _hash(_hash(torch.arange(count, device=u.device, dtype=torch.int32)) ^ seed)  # (b, count)
-    # 23 bits and a half fit a float32, so ±1 is never reached: the tails end at 5.2
-    symmetric = bits.bitwise_right_shift_(9).bitwise_and_(0x7FFFFF).to(u.dtype).add_(0.5).mul_(2.0**-22).sub_(1)
-    return symmetric.erfinv_().mul_(math.sqrt(2))
-
-
-def _hash(x: Tensor) -> Tensor:
-    """Mix 32 bits held in int32, whose products wrap: the finaliser of MurmurHash3 (Appleby, public domain)."""
-    x = _fold(x, 16).mul_(0x85EBCA6B - 2**32)
-    x = _fold(x, 13).mul_(0xC2B2AE35 - 2**32)
-    return _fold(x, 16)
-
-
-def _fold(x: Tensor, bits: int) -> Tensor:
-    # int32 shifts copy the sign downwards; the mask makes the shift logical
-    return (x >> bits).bitwise_and_((1 << (32 - bits)) - 1).bitwise_xor_(x)

@@ -3,6 +3,7 @@
 Imports nothing heavy: the command line reads the flags from here before anything else is loaded.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -17,9 +18,17 @@ class DataSettings:
 
     Args:
         target: Column or columns of numbers to predict.
+        category: Column of classes to tell apart, any text or whole numbers; in place of a target.
+        label_noise: Share of the training and validation rows whose class is replaced by a wrong one: for studies.
+        unlabelled: Keep rows whose label is empty; they are trained on where the method needs no label, never judged.
         image_column: Column of image files or image bytes; found by itself where only one can be it.
         features: Numeric columns used as input rows where there are no images.
+        signal: Array of an .npz file that holds the signals, (n, c, t) or (n, t); found by itself where only one can.
+        second: A second input of each row, for methods that pair two: an image column, or an array of an .npz file.
         group: Column that says whose row it is (person, camera); a group is never on two sides of the split.
+        sequence: Column that says which recording, video or track a row is of; may be the group too.
+        time: Column of numbers, when in its sequence a row is; without it rows count 0, 1, 2 in their order.
+        lag: Rows of one sequence at most this far apart in time are neighbours, in the unit of time.
         split_column: Column with the words train, val and test; without it the split is drawn.
         val_fraction: Share of the rows for validation where the split is drawn.
         test_fraction: Share of the rows for the test where the split is drawn.
@@ -41,9 +50,17 @@ class DataSettings:
     """
 
     target: tuple[str, ...] = ()
+    category: str | None = None
+    label_noise: float = 0.0
+    unlabelled: bool = False
     image_column: str | None = None
     features: tuple[str, ...] = ()
+    signal: str | None = None
+    second: str | None = None
     group: str | None = None
+    sequence: str | None = None
+    time: str | None = None
+    lag: float = 1.0
     split_column: str | None = None
     val_fraction: float = 0.15
     test_fraction: float = 0.15
@@ -61,9 +78,12 @@ class DataSettings:
         _check_choice(self, "channels", ("auto", "1", "3"))
         _check_choice(self, "on_bad", ("error", "skip"))
         _check_range(self, "image_size", 4, 4096)
+        _check_range(self, "label_noise", 0, 0.99)
         _check_range(self, "max_pixels", 1, _LARGEST_IMAGE)
         _check_stored_size(self)
         _check_fractions(self)
+        _check_time(self)
+        _check_exclusive(self)
         _check_columns(self)
 
     @property
@@ -81,7 +101,7 @@ def _check_choice(settings: DataSettings, name: str, options: tuple[str, ...]) -
         raise ConfigError(f"{name} must be one of {', '.join(options)}, but is {value!r}.")
 
 
-def _check_range(settings: DataSettings, name: str, low: int, high: int) -> None:
+def _check_range(settings: DataSettings, name: str, low: float, high: float) -> None:
     value = getattr(settings, name)
     if not low <= value <= high:
         raise ConfigError(f"{name} must be from {low} to {high}, but is {value}.")
@@ -103,21 +123,43 @@ def _check_fractions(settings: DataSettings) -> None:
         )
 
 
+def _check_time(settings: DataSettings) -> None:
+    if not 0 < settings.lag < math.inf:
+        raise ConfigError(f"lag must be a finite number above 0, but is {settings.lag}.")
+    if settings.time is not None and settings.sequence is None:
+        raise ConfigError(
+            f"time ({settings.time!r}) needs sequence, the column of the recordings or tracks that it counts in. "
+            "Name that column too."
+        )
+
+
+def _check_exclusive(settings: DataSettings) -> None:
+    if settings.target and settings.category is not None:
+        raise ConfigError(
+            "target and category exclude each other: what is predicted is numbers or a class. Leave out one."
+        )
+    inputs = "the input is images, rows or signals"
+    for one, other in (("image_column", "features"), ("signal", "image_column"), ("signal", "features")):
+        if getattr(settings, one) and getattr(settings, other):
+            raise ConfigError(f"{one} and {other} exclude each other: {inputs}. Leave out one.")
+
+
 def _check_columns(settings: DataSettings) -> None:
     for name in ("target", "features"):
         if isinstance(getattr(settings, name), str):
             raise ConfigError(f"{name} must be a tuple of column names, but is {getattr(settings, name)!r}.")
-    if settings.image_column is not None and settings.features:
-        raise ConfigError("image_column and features exclude each other: the input is images or rows. Leave out one.")
     used: dict[str, str] = {}
     for setting in (f.name for f in fields(settings) if f.name in _COLUMN_SETTINGS):
         value = getattr(settings, setting)
         for column in (value,) if isinstance(value, str) else value or ():
-            if column in used:
+            if column in used and (used[column], setting) != ("group", "sequence"):  # a recording may be the group too
                 raise ConfigError(
                     f"column {column!r} is named by {used[column]} and again by {setting}. Leave out one."
                 )
             used[column] = setting
 
 
-_COLUMN_SETTINGS = ("target", "image_column", "features", "group", "split_column")
+_COLUMN_SETTINGS = (
+    *("target", "category", "image_column", "features", "signal", "second"),
+    *("group", "sequence", "time", "split_column"),
+)

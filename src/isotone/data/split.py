@@ -7,7 +7,7 @@ prediction (the same model on SkyFinder: 2.64 when rows are split at random, 8.2
 import re
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from isotone.errors import DataError, Problem
 from isotone.randomness import numpy_generator
@@ -34,11 +34,13 @@ def split_rows(
     val_fraction: float,
     test_fraction: float,
     seed: int,
+    category: Int[np.ndarray, " n"] | None = None,
 ) -> Shaped[np.ndarray, " n"]:
     """Draw the side of each row: groups stay whole, row counts match the fractions, quantiles of the target are shared.
 
     Groups (or single rows) are sorted by their median target, shuffled within short runs of neighbours, and each goes
-    to the side that lacks most rows so far.
+    to the side that lacks most rows so far. With classes they are shuffled as a whole, and each goes to the side that
+    lacks most of its most frequent class and of all rows together.
 
     Args:
         n: rows.
@@ -47,6 +49,7 @@ def split_rows(
         val_fraction: share of rows for validation, above 0.
         test_fraction: share of rows for the test, above 0; the rest is for training.
         seed: another seed draws another split.
+        category: (n,) classes, whose shares are then the same on each side; or None.
 
     Returns:
         (n,) text: train, val or test; each side has at least one group and two rows.
@@ -63,10 +66,56 @@ def split_rows(
     units = int(unit.max(initial=-1)) + 1
     share = np.array([1.0 - val_fraction - test_fraction, val_fraction, test_fraction])
     size = np.bincount(unit, minlength=units)
-    order = _shuffled_by_target(_median(_line(target), unit, units), share, seed)
-    side = _fill(order, size, share)
+    if category is None:
+        side = _fill(_shuffled_by_target(_median(_line(target), unit, units), share, seed), size, share)
+    else:
+        order = np.argsort(numpy_generator("split", seed).random(units))
+        side = _fill_by_class(order, size, _most_frequent(category, unit, units), share)
     _repair(side, size, grouped=group is not None)
     return np.array(SIDES)[side][unit]
+
+
+def split_labelled(
+    labelled: Bool[np.ndarray, " n"],
+    target: Float[np.ndarray, "n k"],
+    group: Shaped[np.ndarray, " n"] | None,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    category: Int[np.ndarray, " n"] | None = None,
+) -> Shaped[np.ndarray, " n"]:
+    """Draw the sides of the rows that have a label, as `split_rows` does; the others are trained on.
+
+    An unlabelled row of a group whose labelled rows are held out goes where they are, so that no group is on two sides.
+
+    Args:
+        labelled: (n,) whether the row has its label.
+        target: as for `split_rows`, as are the rest.
+        group: (n,) text, or None.
+        val_fraction: share of the labelled rows.
+        test_fraction: share of the labelled rows.
+        seed: another seed draws another split.
+        category: (n,) classes, or None.
+
+    Raises:
+        DataError: as `split_rows`.
+
+    Example:
+        >>> some = np.arange(40) < 20
+        >>> side = split_labelled(some, np.arange(40.0)[:, None], None, 0.15, 0.15, seed=0)
+        >>> set(side[~some].tolist()), sorted(set(side[some].tolist()))
+        ({'train'}, ['test', 'train', 'val'])
+    """
+    known = np.flatnonzero(labelled)
+    side = np.full(len(labelled), SIDES[0], dtype="<U5")
+    groups, classes = (None if x is None else x[known] for x in (group, category))
+    side[known] = split_rows(len(known), target[known], groups, val_fraction, test_fraction, seed, classes)
+    if group is not None and groups is not None and len(known) < len(labelled):
+        names, first = np.unique(groups, return_index=True)
+        place = np.searchsorted(names, group).clip(max=len(names) - 1)
+        found = ~labelled & (names[place] == group)
+        side[found] = side[known][first][place[found]]
+    return side
 
 
 def split_groups(
@@ -160,7 +209,9 @@ def too_few(rows: int, groups: int | None) -> Problem:
 
 
 def _line(target: np.ndarray) -> np.ndarray:
-    """The targets in one number each, (n,): themselves, or their first principal component when there are several."""
+    """The targets in one number each, (n,): themselves, or their first principal component; 0 where there are none."""
+    if target.shape[1] == 0:
+        return np.zeros(len(target))
     if target.shape[1] == 1:
         return target[:, 0]
     scale = target.std(axis=0)
@@ -175,6 +226,15 @@ def _median(value: np.ndarray, unit: np.ndarray, units: int) -> np.ndarray:
     stop = np.append(start[1:], len(unit))
     ranked = value[order]
     return (ranked[(start + stop - 1) // 2] + ranked[(start + stop) // 2]) / 2
+
+
+def _most_frequent(category: np.ndarray, unit: np.ndarray, units: int) -> np.ndarray:
+    """The class that most rows of each unit have, (units,); the first of several."""
+    classes = int(category.max(initial=0)) + 1
+    pair, rows = np.unique(unit * classes + category, return_counts=True)
+    order = np.lexsort((pair, -rows, pair // classes))  # the largest class of each unit first
+    first = np.searchsorted(pair[order] // classes, np.arange(units))
+    return pair[order[first]] % classes
 
 
 def _shuffled_by_target(key: np.ndarray, share: np.ndarray, seed: int) -> np.ndarray:
@@ -193,6 +253,19 @@ def _fill(order: np.ndarray, size: np.ndarray, share: np.ndarray) -> np.ndarray:
         lack = share * (have.sum() + size[unit]) - have
         side[unit] = int(lack.argmax())
         have[side[unit]] += size[unit]
+    return side
+
+
+def _fill_by_class(order: np.ndarray, size: np.ndarray, category: np.ndarray, share: np.ndarray) -> np.ndarray:
+    side = np.zeros(len(size), dtype=np.int64)
+    have = np.zeros((int(category.max(initial=0)) + 1, 3))
+    whole = np.zeros(3)
+    for unit in order:
+        own = have[category[unit]]
+        lack = share * (own.sum() + whole.sum() + 2 * size[unit]) - own - whole
+        side[unit] = int(lack.argmax())
+        own[side[unit]] += size[unit]
+        whole[side[unit]] += size[unit]
     return side
 
 

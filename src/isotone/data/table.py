@@ -1,27 +1,28 @@
-"""Read a CSV or Parquet table and settle which column is what, before any file that it names is touched.
+"""Read a table and settle which column is what, before any file that it names is touched.
 
 Text stays text: cells are never guessed into numbers, so that group `001` stays `001` and `NA` can be a name.
-Only targets and features are read as numbers, where the audit reports every cell that is none.
+Only targets, times and features are read as numbers, where the audit reports every cell that is none.
 """
 
-import csv
-import io
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
+from isotone.data.files import NPZ, Cells, check_file, fail, read_cells, shown, suggest
+from isotone.data.npz import Arrays, read_npz
 from isotone.data.settings import DataSettings
-from isotone.errors import DataError, Problem, nearest
+from isotone.errors import DataError, Problem
+from isotone.records import Kind
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm")
-_SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t"}
-_PARQUET = (".parquet", ".pq")
+Labels = Literal["needed", "optional"]
+_INPUTS_ONLY = DataSettings()
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,20 @@ class Table:
 
     Args:
         path: where it was read from.
-        frame: the cells; stripped text throughout for CSV, native types for Parquet.
-        lines: (n,) line of each row as an editor shows it (header = 1); for Parquet, row index + 2.
+        frame: the cells; stripped text throughout for CSV, native types for Parquet and .npz.
+        lines: (n,) line of each row as an editor shows it (header = 1); for Parquet index + 2, for .npz the index.
         image_column: the column of image files or bytes, or None.
         features: numeric columns of input rows, where there is no image column.
-        target: the columns to predict; empty where only inputs are wanted.
+        target: the columns to predict; empty where there are none, or only inputs are wanted.
         group: the column of groups, or None.
         split_column: the column of train, val and test, or None.
+        category: the column of classes to predict, or None.
+        sequence: the column of recordings or tracks, or None.
+        time: the column of times in a sequence, or None.
+        signal: the array of signals in an .npz file, or None.
+        second: the column or array of the second input, or None.
+        inputs: the arrays of an .npz file that are inputs, (n, c, t) float32, by their names.
+        fresh: whether this is new data for a trained model, of which only inputs are wanted.
         problems: rows that do not have as many cells as the header.
     """
 
@@ -48,6 +56,13 @@ class Table:
     target: tuple[str, ...]
     group: str | None
     split_column: str | None
+    category: str | None = None
+    sequence: str | None = None
+    time: str | None = None
+    signal: str | None = None
+    second: str | None = None
+    inputs: dict[str, Float[np.ndarray, "n c t"]] = field(default_factory=dict[str, np.ndarray])
+    fresh: bool = False
     problems: tuple[Problem, ...] = ()
 
     def column(self, name: str) -> pd.Series:
@@ -59,36 +74,57 @@ class Table:
         """The folder that file names start from."""
         return self.path.absolute().parent
 
+    @property
+    def kind(self) -> Kind:
+        """What the inputs are."""
+        if self.signal is not None:
+            return "signal"
+        return "rows" if self.image_column is None else "image"
 
-def read_table(path: Path, settings: DataSettings, *, targets: bool = True) -> Table:
+
+def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labels: Labels = "needed") -> Table:
     """Read the table and settle its columns; nothing that the cells name is opened.
 
     Args:
-        path: CSV (comma, UTF-8, with or without byte order mark), TSV or Parquet.
+        path: CSV (comma, UTF-8, with or without byte order mark), TSV, Parquet, or .npz with signals.
         settings: names of the columns.
-        targets: False for new data: target, group and split columns are neither wanted nor missed.
+        targets: False for new data: all columns but the inputs are neither wanted nor missed.
+        labels: whether a target or a category must be named.
 
     Raises:
         DataError: the file is missing, a folder, empty, no text, without header, wrongly separated, or lacks a column;
-            no target is named; or no column, or more than one, can be the image column.
+            no label is named; or no column (no array), or more than one, can be the input.
     """
-    _check_file(path)
-    header, columns, lines, problems = _read_parquet(path) if path.suffix.lower() in _PARQUET else _read_csv(path)
-    _check_header(path, header, columns, settings)
-    frame = pd.DataFrame(dict(zip(header, columns, strict=True)), copy=False)
-    _check_named(path, frame, settings, targets)
-    if targets and not settings.target:
-        _fail(path, "no-target", "no target column is named", f"Name it with --target: {_choices(frame)}")
+    check_file(path)
+    arrays = read_npz(path, settings, targets=targets) if path.suffix.lower() == NPZ else None
+    cells = read_cells(path) if arrays is None else arrays.cells
+    if arrays is None:
+        _check_header(path, cells, settings)
+    frame = pd.DataFrame(
+        dict(zip(cells.header, cells.columns, strict=True)), pd.RangeIndex(len(cells.lines)), copy=False
+    )
+    _check_named(path, frame, settings, targets, arrays)
+    if targets and labels == "needed" and not settings.target and settings.category is None:
+        fix = f"Name numbers to predict with --target, or classes to tell apart with --category: {_choices(frame)}"
+        fail(path, "no-target", "no label is named", fix)
+    found = settings if targets else _INPUTS_ONLY
     return Table(
         path=path,
         frame=frame,
-        lines=lines,
-        image_column=None if settings.features else settings.image_column or _find_images(path, frame),
+        lines=cells.lines,
+        image_column=_image_column(path, frame, settings) if arrays is None else None,
         features=settings.features,
-        target=settings.target if targets else (),
-        group=settings.group if targets else None,
-        split_column=settings.split_column if targets else None,
-        problems=problems,
+        target=found.target,
+        group=found.group,
+        split_column=found.split_column,
+        category=found.category,
+        sequence=found.sequence,
+        time=found.time,
+        signal=None if arrays is None else arrays.signal,
+        second=found.second,
+        inputs={} if arrays is None else arrays.inputs,
+        fresh=not targets,
+        problems=cells.problems,
     )
 
 
@@ -155,150 +191,49 @@ def label(cell: object, line: int) -> str:
     return (_text(cell) if isinstance(cell, str) else "") or f"row {line}"
 
 
-def shown(text: str, most: int = 80) -> str:
-    r"""Return text that is safe to print: one line, no control characters, at most `most` characters.
-
-    Example:
-        >>> print(shown("a" + chr(10) + "b"))
-        a\nb
-    """
-    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return plain if len(plain) <= most else f"{plain[: most - 21]}…{plain[-20:]}"
-
-
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _fail(path: Path, kind: str, what: str, fix: str, row: int | None = None) -> NoReturn:
-    raise DataError([Problem(kind, what, fix, row=row, file=shown(path.name))])
-
-
-def _check_file(path: Path) -> None:
-    folder = path.parent
-    try:
-        around = sorted(os.listdir(path if path.is_dir() else folder)) if folder.is_dir() else []
-        exists = path.exists()
-    except (OSError, ValueError):
-        around, exists = [], False
-    tables = [name for name in around if name.lower().endswith((*_SEPARATORS, *_PARQUET))]
-    if path.is_dir():
-        fix = f"Name a table in it: {', '.join(tables[:5])}" if tables else "Name a .csv or .parquet file"
-        _fail(path, "folder", "is a folder, not a table", fix)
-    if not exists:
-        fix = (
-            f"Check the name; tables there: {', '.join(tables[:5]) or 'none'}"
-            if folder.is_dir()
-            else "Check its folder"
-        )
-        _fail(path, "missing-table", "does not exist", _suggest(path.name, tables) or fix)
-    if not path.is_file():
-        _fail(path, "not-a-file", "is a device or pipe, not a file", "Name a .csv or .parquet file")
-    if path.suffix.lower() not in (*_SEPARATORS, *_PARQUET):
-        _fail(path, "not-a-table", f"is no table: {path.suffix or 'no'} suffix", "Name a .csv, .tsv or .parquet file")
-
-
-def _suggest(name: str, options: list[str]) -> str:
-    close = nearest(name, options).removeprefix(" Did you mean ").rstrip("?")
-    return close and f"The nearest name is {close}"
-
-
-_Read = tuple[list[str], list[pd.Series], np.ndarray, tuple[Problem, ...]]
-
-
-def _read_csv(path: Path) -> _Read:
-    text = _csv_text(path)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_SEPARATORS[path.suffix.lower()], skipinitialspace=True, strict=True
-    )
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    line = 1
-    try:
-        for row in reader:
-            if row:  # a blank line is no row
-                rows.append([cell.strip() for cell in row])
-                lines.append(line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        fix = "Check the quotes from this line on"
-        _fail(path, "bad-csv", f"cannot be read as CSV ({shown(str(error))})", fix, row=line)
-    header = [name or f"column {i + 1}" for i, name in enumerate(rows[0])]
-    problems = tuple(
-        _ragged(line, len(row), len(header)) for line, row in zip(lines, rows, strict=True) if len(row) != len(header)
-    )
-    width = len(header)
-    cells = [row if len(row) == width else (row + [""] * width)[:width] for row in rows[1:]]
-    columns = [pd.Series([row[i] for row in cells], dtype=object) for i in range(width)]
-    return header, columns, np.array(lines[1:], dtype=np.int64), problems
-
-
-def _csv_text(path: Path) -> str:
-    raw = path.read_bytes()
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        _fail(path, "not-utf8", "is UTF-16 text", "Save it again as 'CSV UTF-8'")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        fix = "Save the table again as 'CSV UTF-8'"
-        _fail(path, "not-utf8", f"is not UTF-8 text (byte 0x{raw[error.start]:02x})", fix, row=line)
-    if not text.strip():
-        _fail(path, "empty-table", "is empty", "Give it a header line and one line for each sample")
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        _fail(path, "nul-byte", "holds a NUL byte", "Save the table again as 'CSV UTF-8'", row=line)
-    return text
-
-
-def _ragged(line: int, cells: int, width: int) -> Problem:
-    fix = "Put a text that holds a comma into quotes, write 1.5 for 1,5" if cells > width else "Complete the row"
-    return Problem("ragged-row", f"has {cells} cells where the header has {width}", fix, row=line)
-
-
-def _read_parquet(path: Path) -> _Read:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(file)
-        header = [str(name) for name in table.column_names]
-        columns = [column.to_pandas() for column in table.columns]
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError):
-        _fail(path, "bad-parquet", "is damaged or not Parquet", "Write the file again")
-    return header, columns, np.arange(table.num_rows, dtype=np.int64) + 2, ()
-
-
-def _check_header(path: Path, header: list[str], columns: list[pd.Series], settings: DataSettings) -> None:
+def _check_header(path: Path, cells: Cells, settings: DataSettings) -> None:
+    header = cells.header
     if len(header) == 1:
         for name, mark in (("';'", ";"), ("a tab", "\t"), ("'|'", "|"), ("','", ",")):
             if mark in header[0]:
                 fix = "Save it separated by commas (tabs for .tsv)"
-                _fail(path, "separator", f"is one column: its header is separated by {name}", fix)
+                fail(path, "separator", f"is one column: its header is separated by {name}", fix)
     wanted = {*settings.target, *settings.features, settings.image_column, settings.group, settings.split_column}
+    wanted |= {settings.category, settings.sequence, settings.time, settings.second}
     images = [name for name in header if name.lower().endswith(IMAGE_SUFFIXES)]
     if images or (all(map(_is_number, header)) and not wanted & set(header)):
         what = f"has no header: its first line is data ({shown(', '.join(header))})"
-        _fail(path, "no-header", what, "Write the column names into the first line")
+        fail(path, "no-header", what, "Write the column names into the first line")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         what = f"names a column twice: {shown(', '.join(twice))}"
-        _fail(path, "duplicate-column", what, "Give each column its own name")
-    if not columns or not len(columns[0]):
-        _fail(path, "no-rows", "has a header but no rows", "Add one line for each sample")
+        fail(path, "duplicate-column", what, "Give each column its own name")
+    if not len(cells.lines):
+        fail(path, "no-rows", "has a header but no rows", "Add one line for each sample")
 
 
-def _check_named(path: Path, frame: pd.DataFrame, settings: DataSettings, targets: bool) -> None:
+def _check_named(path: Path, frame: pd.DataFrame, settings: DataSettings, targets: bool, arrays: Arrays | None) -> None:
     named = [("--image-column", settings.image_column), *(("--features", name) for name in settings.features)]
     if targets:
         named += [("--target", name) for name in settings.target]
-        named += [("--group", settings.group), ("--split-column", settings.split_column)]
+        named += [("--category", settings.category), ("--group", settings.group), ("--sequence", settings.sequence)]
+        named += [("--time", settings.time), ("--split-column", settings.split_column)]
+        named += [("--second", settings.second)] if arrays is None else []
+    if arrays is not None and settings.image_column is not None:
+        what = f"holds no images, but '{shown(settings.image_column)}' (--image-column) is to name some"
+        fail(path, "no-files", what, "Leave --image-column out: the input of a .npz file is --signal or --features")
+    if arrays is None and settings.signal is not None:
+        what = f"holds no arrays, but '{shown(settings.signal)}' (--signal) is to be one"
+        fail(path, "no-arrays", what, "Give a .npz file, or leave --signal out")
     columns = [str(name) for name in frame.columns]
     missing = [
         Problem(
             "missing-column",
             f"has no column '{shown(name)}' ({flag})",
-            _suggest(name, columns) or f"Its columns are {shown(', '.join(columns), 200)}",
+            suggest(name, columns) or f"Its columns are {shown(', '.join(columns), 200)}",
             file=shown(path.name),
         )
         for flag, name in named
@@ -308,15 +243,18 @@ def _check_named(path: Path, frame: pd.DataFrame, settings: DataSettings, target
         raise DataError(missing)
 
 
-def _find_images(path: Path, frame: pd.DataFrame) -> str | None:
-    found = [str(name) for name in frame.columns if _holds_images(cast(pd.Series, frame[name]))]
+def _image_column(path: Path, frame: pd.DataFrame, settings: DataSettings) -> str | None:
+    if settings.features or settings.image_column is not None:
+        return settings.image_column
+    names = [str(name) for name in frame.columns if name != settings.second]
+    found = [name for name in names if _holds_images(cast(pd.Series, frame[name]))]
     if len(found) == 1:
         return found[0]
     if found:
         what = f"has {len(found)} columns that can hold the images: {shown(', '.join(found))}"
-        _fail(path, "which-images", what, "Name one with --image-column")
+        fail(path, "which-images", what, "Name one with --image-column")
     fix = f"Name one with --image-column, or input columns with --features: {_choices(frame)}"
-    _fail(path, "no-images", "has no column of image files", fix)
+    fail(path, "no-images", "has no column of image files", fix)
 
 
 def _holds_images(column: pd.Series) -> bool:

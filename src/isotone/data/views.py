@@ -5,7 +5,7 @@ number of workers or processes, and after a resume.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -18,7 +18,13 @@ from isotone.errors import ConfigError, ShapeError, nearest
 from isotone.randomness import uniform
 from isotone.records import Kind
 
-KINDS = ("image", "rows")
+KINDS = ("image", "rows", "signal")
+_INPUTS: dict[Kind, tuple[int, torch.dtype, int, str]] = {  # axes, type, the axis of channels, and the words for them
+    "image": (4, torch.uint8, -1, "(b, h, w, c) uint8"),
+    "rows": (2, torch.float32, -1, "(b, f) float32"),
+    "signal": (3, torch.float32, 1, "(b, c, t) float32"),
+}
+STATISTICS_ROWS = 4096  # signals
 CHUNK = 64  # images; on a CPU a chunk's intermediate results stay in the cache
 
 
@@ -27,16 +33,16 @@ class Views:
     """How a raw batch becomes views. Saved with the model, so that it later sees what it was trained on.
 
     Args:
-        kind: `image` or `rows`.
-        size: side of an image view in pixels; not used for rows.
+        kind: `image`, `rows` or `signal`.
+        size: side of an image view in pixels; only used for images.
         augment: transforms of the random views, as `augment.parse` takes them; presets are written out here.
         seed: of the run.
-        mean: subtracted from pixels in [0, 1] (or from features), one number or one for each channel (feature).
+        mean: subtracted from pixels in [0, 1] (features, signals), one number or one for each channel (feature).
             Default: 0.5, as in the published Rank-N-Contrast code; timm's pretrained weights want ImageNet's.
         std: what the rest is divided by; same form.
 
     Raises:
-        ConfigError: a transform is unknown or for the other kind, `size` is not positive, a number of `mean` or `std`
+        ConfigError: a transform is unknown or for another kind, `size` is not positive, a number of `mean` or `std`
             is not finite, or a `std` is not positive.
 
     Example:
@@ -67,13 +73,13 @@ class Views:
         """Return the one view without randomness: images cut to their centre, everything normalised.
 
         Args:
-            inputs: (b, h, w, c) uint8, or (b, f) float32; on any device, which is also the result's.
+            inputs: (b, h, w, c) uint8, (b, f) or (b, c, t) float32; on any device, which is also the result's.
 
         Raises:
-            ShapeError: the inputs are of the other kind, smaller than `size`, or of another number of channels.
+            ShapeError: the inputs are of another kind, smaller than `size`, or of another number of channels.
         """
         self._check(inputs)
-        if self.kind == "rows":
+        if self.kind != "image":
             return self._normalise(inputs)[None]
         return self._normalise(to_float(augment.centre_crop(inputs.permute(0, 3, 1, 2), self.size)))[None]
 
@@ -89,7 +95,7 @@ class Views:
             count: views of each sample, v.
 
         Returns:
-            (v, b, c, size, size) or (v, b, f), float32.
+            (v, b, c, size, size), (v, b, f) or (v, b, c, t), float32.
 
         Raises:
             ShapeError: as for `clean`, or `index` and `inputs` differ in length.
@@ -98,7 +104,7 @@ class Views:
         if len(index) != len(inputs):
             raise ShapeError(f"Expected one row index for each of {len(inputs)} inputs, got {len(index)}.")
         numbers = [self._draw(index, epoch, view, inputs.device) for view in range(count)]
-        if self.kind == "rows":
+        if self.kind != "image":
             rows = self._normalise(inputs)
             return torch.stack([augment.augment_rows(rows, self.augment, u) for u in numbers])
         return self._random_images(inputs, numbers)
@@ -155,16 +161,15 @@ class Views:
         return mean.view(-1, *trailing), std.view(-1, *trailing)
 
     def _check(self, inputs: Tensor) -> None:
-        expected = {"image": (4, torch.uint8, "(b, h, w, c) uint8"), "rows": (2, torch.float32, "(b, f) float32")}
-        axes, dtype, words = expected[self.kind]
+        axes, dtype, channels, words = _INPUTS[self.kind]
         if inputs.ndim != axes or inputs.dtype != dtype:
             got = f"{tuple(inputs.shape)} {str(inputs.dtype).removeprefix('torch.')}"
             raise ShapeError(f"Expected inputs {words} for kind {self.kind!r}, got {got}.")
         for name, numbers in (("mean", self.mean), ("std", self.std)):
-            if len(numbers) not in (1, inputs.shape[-1]):
-                what = "channels" if self.kind == "image" else "features"
+            if len(numbers) not in (1, inputs.shape[channels]):
+                what = "features" if self.kind == "rows" else "channels"
                 raise ShapeError(
-                    f"Expected inputs of {len(numbers)} {what} (as `{name}` has), got {inputs.shape[-1]}. "
+                    f"Expected inputs of {len(numbers)} {what} (as `{name}` has), got {inputs.shape[channels]}. "
                     "Give the model what it was trained on."
                 )
 
@@ -180,17 +185,20 @@ def to_float(images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
 
 
 def feature_statistics(rows: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation of each feature, for `Views`; a constant feature gets 1.
+    """Return the mean and standard deviation of each feature or channel, for `Views`; a constant one gets 1.
 
     Args:
-        rows: (n, f), the training rows only, so that nothing is learned from the test rows.
+        rows: (n, f) or (n, c, t), the training rows only, so that nothing is learned from the test rows.
 
     Example:
         >>> feature_statistics(np.array([[0.0, 5.0], [2.0, 5.0]]))
         ((1.0, 5.0), (1.0, 1.0))
     """
-    wide = rows.astype(np.float64)
-    mean, std = wide.mean(0), wide.std(0)
+    if rows.ndim == 3:
+        mean, std = _channel_statistics(rows)
+    else:
+        wide = rows.astype(np.float64)
+        mean, std = wide.mean(0), wide.std(0)
     std = np.where(std > 1e-9 * np.abs(mean), std, 1.0)  # what rounding leaves of a constant is no spread
     return tuple(mean.tolist()), tuple(std.tolist())
 
@@ -201,3 +209,16 @@ def feature_statistics(rows: np.ndarray) -> tuple[tuple[float, ...], tuple[float
 def _short(numbers: tuple[float, ...]) -> str:
     shown = ", ".join(f"{x:g}" for x in numbers[:4])
     return f"({shown}, ...)" if len(numbers) > 4 else f"({shown})"
+
+
+def _channel_statistics(signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, (c,), piece by piece: signals in float64 may not fit in memory."""
+    pieces = range(0, len(signals), STATISTICS_ROWS)
+    count = len(signals) * signals.shape[2]
+
+    def total(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        parts = (change(signals[start : start + STATISTICS_ROWS].astype(np.float64)) for start in pieces)
+        return np.sum([part.sum(axis=(0, 2)) for part in parts], axis=0) / count
+
+    mean = total(lambda x: x)
+    return mean, np.sqrt(total(lambda x: np.square(x - mean[:, None])))

@@ -9,7 +9,7 @@ Source: Kornblith et al. 2019, arXiv 1805.08974, and Chen et al. 2020 (SimCLR), 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from isotone.errors import ConfigError, ShapeError
 from isotone.evaluate.probe import (
@@ -21,10 +21,10 @@ from isotone.evaluate.probe import (
     numbers,
     standardised,
     unseen,
-    without_convergence_warnings,
+    without_fit_warnings,
 )
+from isotone.predict.logistic import PENALTIES, pick_penalty
 
-PENALTIES = tuple(np.logspace(5, -6, 45).tolist())  # strongest first, so that ties take the simpler fit
 # RnC's correction lies in directions 100 to 10,000 times smaller than the first: see predict/linear.py
 RIDGE_PENALTIES = tuple(np.logspace(5, -9, 57).tolist())
 
@@ -68,7 +68,13 @@ def ridge(data: ProbeData, *, penalties: Sequence[float] = RIDGE_PENALTIES) -> P
     return number_result("linear", y.test, prediction, settings)
 
 
-def logistic(data: ProbeData, *, penalties: Sequence[float] = PENALTIES, max_iter: int = 1000) -> ProbeResult:
+def logistic(
+    data: ProbeData,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    max_iter: int = 1000,
+    dtype: type[np.floating] = np.float64,
+) -> ProbeResult:
     """Score how well a linear classifier tells the classes from the features.
 
     Formula: W, b = argmin mean -log softmax(x·W + b)_class + penalty / 2 * |W|², x the standardised features; in
@@ -80,6 +86,7 @@ def logistic(data: ProbeData, *, penalties: Sequence[float] = PENALTIES, max_ite
         penalties: > 0; the one with the highest validation accuracy is taken, the lower log loss among equals. Each
             fit of the sweep starts from the one before, strongest first; the last one starts anew.
         max_iter: of L-BFGS in each fit. A note says if the last fit did not converge.
+        dtype: that the fit computes in; np.float32 for thousands of features takes half the memory.
 
     Returns:
         Accuracy, with balanced accuracy among the others and recall per class; settings: `penalty`, `C` of the last
@@ -102,10 +109,10 @@ def logistic(data: ProbeData, *, penalties: Sequence[float] = PENALTIES, max_ite
 
     sweep = _sweep(penalties, len(data.val_h))
     y = classes(data, "logistic")
-    train, val, test = standardised(data)
+    train, val, test = standardised(data, dtype)
     both, answers = np.concatenate([train, val]), np.concatenate([y.train, y.val])
-    with without_convergence_warnings():
-        penalty = sweep[0] if len(sweep) == 1 else _picked(train, y.train, val, y.val, sweep, max_iter)
+    with without_fit_warnings():
+        penalty = sweep[0] if len(sweep) == 1 else pick_penalty(train, y.train, val, y.val, sweep, max_iter)[0]
         strength = 1 / (penalty * len(both))
         model = LogisticRegression(C=strength, max_iter=max_iter).fit(both, answers)
     notes = unseen(y, answers)
@@ -153,25 +160,3 @@ def _principal(x: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " r"], Fl
     keep = variance > 1e-13 * variance.max()  # below: rounding of the Gram matrix
     variance, vectors = variance[keep], vectors[:, keep]
     return variance, vectors if d <= n else x.T @ vectors / np.sqrt(n * variance)
-
-
-def _picked(
-    x: Float[np.ndarray, "n d"],
-    y: Int[np.ndarray, " n"],
-    val_x: Float[np.ndarray, "v d"],
-    val_y: Int[np.ndarray, " v"],
-    sweep: list[float],
-    max_iter: int,
-) -> float:
-    """Return the penalty with the highest validation accuracy, the lower log loss among equals."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(max_iter=max_iter, warm_start=True)
-    scores: list[tuple[float, float]] = []
-    for penalty in sweep:
-        model.set_params(C=1 / (penalty * len(x))).fit(x, y)
-        likely = model.predict_proba(val_x)  # (v, classes of the training rows)
-        own = np.where(model.classes_ == val_y[:, None], likely, 0.0).sum(axis=1)  # 0 for a class not trained on
-        accuracy = float((model.classes_[likely.argmax(axis=1)] == val_y).mean())
-        scores.append((accuracy, float(np.log(np.maximum(own, 1e-300)).mean())))
-    return sweep[max(range(len(sweep)), key=lambda i: scores[i])]

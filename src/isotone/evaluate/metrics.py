@@ -72,7 +72,7 @@ def regression_metrics(
     """
     y, p = _vectors(target=target, prediction=prediction)
     shared = _Columns(y, p)
-    return _bootstrap(shared.scores, METRICS, _cluster(group, len(y)), samples, seed)
+    return bootstrap(shared.scores, METRICS, len(y), group=group, samples=samples, seed=seed)
 
 
 def paired_difference(
@@ -111,8 +111,48 @@ def paired_difference(
     """
     y, a, b = _vectors(target=target, prediction_a=prediction_a, prediction_b=prediction_b)
     gap = np.abs(y - a) - np.abs(y - b)
-    cluster = _cluster(group, len(y))
-    return _bootstrap(lambda w: (w @ gap / w.sum(axis=1))[:, None], ("gap",), cluster, samples, seed)["gap"]
+    found = bootstrap(_weighted_mean(gap), ("gap",), len(y), group=group, samples=samples, seed=seed)
+    return found["gap"]
+
+
+def bootstrap(
+    scores: Callable[[Float[np.ndarray, "b n"]], Float[np.ndarray, "b s"]],
+    names: tuple[str, ...],
+    n: int,
+    *,
+    group: Shaped[np.ndarray, " n"] | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return scores of n rows, each with its 95 % bootstrap interval.
+
+    Args:
+        scores: from counts (b, n), how often each of b resamples holds each row, to their scores (b, s); NaN where a
+            score is undefined.
+        names: s names.
+        n: rows.
+        group: (n,) or None, as in `regression_metrics`.
+        samples: resamples, >= 1.
+        seed: of the resamples.
+
+    Raises:
+        ShapeError: `group` is not (n,).
+        ConfigError: `samples` < 1.
+
+    Example:
+        >>> x = np.array([1.0, 1.0, 1.0])
+        >>> bootstrap(lambda w: w @ x[:, None] / w.sum(axis=1, keepdims=True), ("mean",), 3)["mean"]
+        Interval(value=1.0, low=1.0, high=1.0)
+    """
+    cluster = _cluster(group, n)
+    if samples < 1:
+        raise ConfigError(f"The bootstrap expects samples >= 1, but got {samples}. 1000 is a good value.")
+    value = scores(np.ones((1, n)))[0]
+    clusters = int(cluster.max()) + 1
+    if clusters < 2:
+        return {name: Interval(float(x), math.nan, math.nan) for name, x in zip(names, value, strict=True)}
+    drawn = np.concatenate([scores(w) for w in _counts(cluster, clusters, samples, seed)])
+    return {name: _interval(value[i], drawn[:, i]) for i, name in enumerate(names)}
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -180,17 +220,8 @@ def _ratio(above: np.ndarray, below: np.ndarray, defined: np.ndarray) -> np.ndar
     return np.where(defined, above / np.where(defined, below, 1), np.nan)
 
 
-def _bootstrap(
-    scores: Callable[[np.ndarray], np.ndarray], names: tuple[str, ...], cluster: np.ndarray, samples: int, seed: int
-) -> dict[str, Interval]:
-    if samples < 1:
-        raise ConfigError(f"The bootstrap expects samples >= 1, but got {samples}. 1000 is a good value.")
-    value = scores(np.ones((1, len(cluster))))[0]
-    clusters = int(cluster.max()) + 1
-    if clusters < 2:
-        return {name: Interval(float(x), math.nan, math.nan) for name, x in zip(names, value, strict=True)}
-    drawn = np.concatenate([scores(w) for w in _counts(cluster, clusters, samples, seed)])
-    return {name: _interval(value[i], drawn[:, i]) for i, name in enumerate(names)}
+def _weighted_mean(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda w: (w @ x / w.sum(axis=1))[:, None]
 
 
 def _counts(cluster: np.ndarray, clusters: int, samples: int, seed: int) -> Iterator[np.ndarray]:

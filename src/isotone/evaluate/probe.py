@@ -7,7 +7,7 @@ test score says how much of the answer can be read from the representation.
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -172,9 +172,9 @@ def classes(data: ProbeData, owner: str) -> Classes:
 
 
 def standardised(
-    data: ProbeData,
+    data: ProbeData, dtype: type[np.floating] = np.float64
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "v d"], Float[np.ndarray, "t d"]]:
-    """Return the features of train, val and test, float64, standardised by the training rows alone.
+    """Return the features of train, val and test, float64 or `dtype`, standardised by the training rows alone.
 
     Formula: (h - mean) / sqrt(std² + (0.05 * typical std)²); 0 for a feature that is constant up to float32's rounding.
     The second term keeps a unit that slept in training and wakes on a test row from deciding alone, as in the run's
@@ -185,13 +185,12 @@ def standardised(
         >>> standardised(ProbeData(h, y, h, y, h, y))[0].round(2).tolist()
         [[-1.0, 0.0], [1.0, 0.0]]
     """
-    train = data.train_h.astype(np.float64)
-    mean, std = train.mean(axis=0), train.std(axis=0)
+    mean, std = data.train_h.mean(axis=0, dtype=np.float64), data.train_h.std(axis=0, dtype=np.float64)
     dead = (std <= NEAR_CONSTANT * np.abs(mean)) | (std <= NEAR_CONSTANT * std.max())
     steady = np.hypot(std, RARE * np.sqrt(np.mean(std**2)))
     scale = np.where(dead, 0.0, 1 / np.where(dead, 1.0, steady))
-    val, test = (h.astype(np.float64) for h in (data.val_h, data.test_h))
-    return (train - mean) * scale, (val - mean) * scale, (test - mean) * scale
+    train, val, test = (((h - mean) * scale).astype(dtype) for h in (data.train_h, data.val_h, data.test_h))
+    return train, val, test
 
 
 def number_result(
@@ -248,12 +247,15 @@ def unseen(found: Classes, fitted: Int[np.ndarray, " m"]) -> tuple[str, ...]:
 
 
 @contextmanager
-def without_convergence_warnings() -> Generator[None]:
-    """Keep scikit-learn's convergence warnings off the screen; a probe says in its notes what did not converge."""
+def without_fit_warnings() -> Generator[None]:
+    """Keep two warnings of scikit-learn off the screen: a probe notes itself what did not converge, and many classes in
+    few rows are no regression.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     with catch_warnings():
         simplefilter("ignore", ConvergenceWarning)
+        filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
         yield
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.evaluate.probe import ProbeData, ProbeResult, classes, without_convergence_warnings
+from isotone.evaluate.probe import ProbeData, ProbeResult, classes, without_fit_warnings
 
 if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
@@ -146,7 +146,7 @@ def _one(
     if few == 0:
         return np.zeros(len(new)), None, (f"{'all' if positive.any() else 'no'} training rows have it: not fitted",)
     y, notes = np.where(positive, 1, -1), ()
-    with without_convergence_warnings():
+    with without_fit_warnings():
         if len(costs) == 1:
             cost = costs[0]
         elif few < 2:

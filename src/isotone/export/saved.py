@@ -1,4 +1,4 @@
-"""The model of a finished run: encoder, linear head and all that turns raw inputs into the user's units and back."""
+"""The model of a finished run: encoder, linear head and all that turns raw inputs into numbers or classes."""
 
 import json
 from dataclasses import dataclass
@@ -27,19 +27,21 @@ class Model:
 
     Args:
         encoder: (b, ...) to (b, d).
-        head: d inputs, o outputs.
+        head: d inputs, o outputs; None where the run had no labels.
         views: makes the encoder's input of raw inputs.
-        scaling: of the targets.
-        head_name: predictor that decodes the head's outputs.
+        scaling: of the targets; of none (k = 0) where there are classes or no labels.
+        head_name: predictor that decodes the head's outputs; `none` where there is no head.
         encoder_name: as `build_encoder` knows it, or `custom` for a module of the user's.
         norm: batch or group.
-        kind: image or rows.
-        shape: of one encoder input, (c, h, w) or (f,).
+        kind: image, rows or signal.
+        shape: of one encoder input, (c, h, w), (f,) or (c, t).
         target_names: k names.
+        classes: names of the classes that the head's outputs stand for; empty where it predicts numbers.
+        category_name: what the classes are of, the column's name.
     """
 
     encoder: nn.Module
-    head: nn.Linear
+    head: nn.Linear | None
     views: Views
     scaling: Scaling
     head_name: str
@@ -48,10 +50,12 @@ class Model:
     kind: Kind
     shape: tuple[int, ...]
     target_names: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    category_name: str | None = None
 
     @torch.no_grad()
     def embed(self, inputs: Shaped[np.ndarray, "n *shape"], *, chunk: int = 256) -> Float[np.ndarray, "n d"]:
-        """Return the representations (n, d) float32 of raw inputs: (n, h, w, c) uint8 or (n, f) float32."""
+        """Return the representations (n, d) float32 of raw inputs, in the forms of `Dataset.inputs`."""
         self.encoder.eval()
         device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
         parts = [
@@ -60,12 +64,55 @@ class Model:
         ]
         return torch.cat([h.float().cpu() for h in parts]).numpy()
 
+    def predict(self, h: Float[np.ndarray, "n d"]) -> Shaped[np.ndarray, "n k"]:
+        """Return predictions: numbers (n, k) float64 in the user's units, or classes (n, 1) as text.
+
+        Args:
+            h: (n, d) representations.
+
+        Raises:
+            ConfigError: the run had no labels, so it predicts nothing.
+        """
+        found = self.answers(h)
+        return np.array(self.classes)[found.astype(np.int64)] if self.classes else found
+
     @torch.no_grad()
-    def predict(self, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
-        """Return predictions (n, k) float64 in the user's units for representations (n, d)."""
-        head = self.head.to("cpu")
-        standardised = predictor(self.head_name).decode(head(torch.from_numpy(h)))
-        return self.scaling.restore(standardised.double().numpy())
+    def answers(self, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
+        """Return predictions as numbers (n, k) float64: those of `predict`, or the codes (n, 1) of the classes.
+
+        Raises:
+            ConfigError: the run had no labels, so it predicts nothing.
+        """
+        out = self._outputs(h)
+        decoded = predictor(self.head_name).decode(out).double().numpy()
+        return decoded if self.classes else self.scaling.restore(decoded)
+
+    @torch.no_grad()
+    def probabilities(self, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:
+        """Return the probability (n, c) float32 of each class, the softmax of the head's outputs.
+
+        Raises:
+            ConfigError: the run tells no classes apart.
+        """
+        if self.head is not None and not self.classes:
+            raise ConfigError("this run predicts numbers, so it has no probabilities of classes. Use `predict`.")
+        return self._outputs(h).softmax(dim=1).numpy()
+
+    def check_predicts(self) -> nn.Linear:
+        """Return the head, which turns representations into predictions.
+
+        Raises:
+            ConfigError: the run had no labels, so it has none.
+        """
+        if self.head is None:
+            raise ConfigError(
+                "this run was trained without labels, so it predicts nothing. Use `isotone embed`, or probe it: "
+                "`isotone evaluate RUN --category COLUMN`."
+            )
+        return self.head
+
+    def _outputs(self, h: Float[np.ndarray, "n d"]) -> Tensor:
+        return self.check_predicts().to("cpu")(torch.from_numpy(h))
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -79,7 +126,8 @@ def save_model(folder: Path, model: Model) -> None:
         CheckpointError: where a weight is not finite, or the disk does not take the files.
     """
     tensors = {f"encoder.{name}": x for name, x in model.encoder.state_dict().items()}
-    tensors |= {f"head.{name}": x for name, x in model.head.state_dict().items()}
+    if model.head is not None:
+        tensors |= {f"head.{name}": x for name, x in model.head.state_dict().items()}
     plain = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
     if any(x.is_floating_point() and not bool(torch.isfinite(x).all()) for x in plain.values()):
         raise CheckpointError("the trained weights are not finite; nothing was exported. Lower --lr and train again.")
@@ -90,6 +138,8 @@ def save_model(folder: Path, model: Model) -> None:
         "shape": list(model.shape),
         "head": model.head_name,
         "target_names": list(model.target_names),
+        "classes": list(model.classes),
+        "category_name": model.category_name,
         "scaling": model.scaling.to_json(),
         "views": model.views.to_json(),
     }
@@ -116,10 +166,11 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         encoder = build_encoder(about["encoder"], kind=about["kind"], shape=shape, norm=about["norm"])[0]
     elif about["norm"] == "group":
         encoder = group_norm(encoder)
-    weight = tensors["head.weight"]
-    head = nn.Linear(weight.shape[1], weight.shape[0])
+    weight = tensors.get("head.weight")
+    head = None if weight is None else nn.Linear(weight.shape[1], weight.shape[0])
     _fill(encoder, "encoder.", tensors, folder)
-    _fill(head, "head.", tensors, folder)
+    if head is not None:
+        _fill(head, "head.", tensors, folder)
     return Model(
         encoder.eval(),
         head,
@@ -131,6 +182,8 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         about["kind"],
         shape,
         tuple(about["target_names"]),
+        tuple(about.get("classes", ())),  # runs from before there were classes name none
+        about.get("category_name"),
     )
 
 

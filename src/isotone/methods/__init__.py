@@ -1,11 +1,27 @@
-"""The one list of methods: name on the command line, class. A new method is its file, its test and a line here."""
+"""The list of methods. A new one is its file, its test and a line here; its name is that of its file."""
 
 from isotone.errors import ConfigError, nearest
 from isotone.methods.baseline import Baseline as Baseline
+from isotone.methods.clusterfit import ClusterFit as ClusterFit
+from isotone.methods.cpc import CPC as CPC
+from isotone.methods.distill import Distill as Distill
+from isotone.methods.jigsaw import Jigsaw as Jigsaw
+from isotone.methods.moco import MoCo as MoCo
+from isotone.methods.npid import NPID as NPID
+from isotone.methods.paired import Paired as Paired
+from isotone.methods.pirl import PIRL as PIRL
 from isotone.methods.rnc import RnC as RnC
+from isotone.methods.rotation import Rotation as Rotation
+from isotone.methods.simclr import SimCLR as SimCLR
+from isotone.methods.supcon import SupCon as SupCon
+from isotone.methods.temporal import Temporal as Temporal
 from isotone.records import Method
 
-METHODS: dict[str, type[Method]] = {"rnc": RnC, "baseline": Baseline}
+METHODS: dict[str, type[Method]] = {
+    found.__module__.removeprefix(f"{__name__}."): found
+    for found in list(vars().values())
+    if isinstance(found, type) and found.__module__.startswith(f"{__name__}.")
+}
 ALIASES = {"supcr": "rnc"}  # the name of the first preprint
 
 

@@ -16,7 +16,7 @@ from isotone import check
 from isotone.candidates import Queue, gather
 from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
-from isotone.records import Batch, Candidates, LossOutput, Tags
+from isotone.records import Batch, Candidates, Facts, Kind, LossOutput, Need, Tags
 
 SCORED_ROWS = 1024  # the validation score is quadratic in the rows
 
@@ -43,21 +43,25 @@ class RnC:
     queue: int = 0
 
     select: ClassVar[Literal["last", "val"]] = "last"
+    scored: ClassVar[bool] = True
     default_lr: ClassVar[float] = 0.5
+    needs: ClassVar[tuple[Need, ...]] = ("target",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("image", "rows", "signal")
 
     def __post_init__(self) -> None:
         check.positive("temperature", self.temperature)
         check.between("views", self.views, 1, 16)
         check.between("queue", self.queue, 0, 1_000_000)
 
-    def build(self, encoder: nn.Module, width: int, k: int) -> Network:
+    def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
-        del width, k
+        del facts
         return Network(encoder)
 
-    def memory(self, width: int, k: int) -> Queue | None:
+    def memory(self, net: nn.Module, facts: Facts) -> Queue | None:
         """Return the queue, empty, where there is one."""
-        return Queue(self.queue, width, target=k) if self.queue else None
+        del net
+        return Queue(self.queue, facts.width, target=facts.k) if self.queue else None
 
     def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the RnC loss of all views in all processes."""
@@ -69,8 +73,9 @@ class RnC:
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
         return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
 
-    def after_step(self, memory: nn.Module | None, out: LossOutput) -> None:
+    def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
+        del net
         if isinstance(memory, Queue):
             memory.update(out.carry["h"], Tags(target=out.carry["y"]))
 

@@ -1,10 +1,11 @@
-"""Encoders by name: four of our own making, and every model of timm.
+"""Encoders by name: five of our own making, and every model of timm.
 
 - `small-cnn`: four strided 3 x 3 convolutions for images of 32 to 96 pixels, quick on a CPU. Its last map is pooled to
   2 x 2, not to 1 x 1, so that where something is (an angle, a position) reaches the representation directly.
 - `resnet18`: timm's, which is torchvision's and the published Rank-N-Contrast encoder: 7 x 7 stem, 512 features.
 - `resnet18-small`: the same with a 3 x 3 stem and no max-pooling, for images of 32 to 64 pixels.
 - `mlp`: three hidden layers for rows of numbers.
+- `cnn-1d`: four strided 1-d convolutions for signals, pooled to 4 steps (`isotone.nets.signals`).
 """
 
 import inspect
@@ -17,13 +18,19 @@ from torch import Tensor, nn
 
 from isotone.errors import ConfigError, nearest
 from isotone.nets.norms import group_norm, has_batch_norm
+from isotone.nets.signals import CNN1d
 from isotone.nets.timm_import import import_timm
 from isotone.randomness import key
 from isotone.records import Kind
 
 SMALL_CNN_WIDTHS = (32, 64, 128, 128)
 MLP_WIDTHS = (256, 256, 256)
-OWN = ("small-cnn", "resnet18", "resnet18-small", "mlp")
+OWN = ("small-cnn", "resnet18", "resnet18-small", "mlp", "cnn-1d")
+_TAKES: dict[Kind, tuple[str, str, str]] = {  # what it is, what takes it, the shape of a view
+    "image": ("images", "small-cnn or resnet18", "(channels, height, width)"),
+    "rows": ("rows of numbers", "mlp", "(features,)"),
+    "signal": ("signals", "cnn-1d", "(channels, samples)"),
+}
 
 
 def build_encoder(
@@ -39,9 +46,9 @@ def build_encoder(
     """Return an encoder and the width of its representation; its first weights depend on `seed` alone.
 
     Args:
-        name: `small-cnn`, `resnet18`, `resnet18-small`, `mlp`, or any model of timm.
-        kind: what the data are.
-        shape: of one view: (c, h, w) or (f,).
+        name: `small-cnn`, `resnet18`, `resnet18-small`, `mlp`, `cnn-1d`, or any model of timm.
+        kind: what the data are: timm's models are for images, `mlp` for rows, `cnn-1d` for signals.
+        shape: of one view: (c, h, w), (f,) or (c, t).
         norm: `batch`, or `group`, which replaces batch norm so that no sample's result depends on its batch.
         pretrained: start from timm's published weights; needs network or timm's cache. Normalise the views with
             `pretrained_statistics`.
@@ -49,7 +56,7 @@ def build_encoder(
         seed: of the run.
 
     Returns:
-        The module, in training mode, that maps (b, c, h, w) or (b, f) to (b, d); and d.
+        The module, in training mode, that maps (b, c, h, w), (b, f) or (b, c, t) to (b, d); and d.
 
     Raises:
         ConfigError: the name is unknown, does not fit the kind of data or the shape, there are no published weights or
@@ -77,7 +84,7 @@ def build_encoder(
         encoder = group_norm(encoder)
     if weights is not None:
         _load(encoder, name, Path(weights))
-    return encoder, _width(encoder, name, tuple(shape))
+    return encoder, _width(encoder, name, kind, tuple(shape))
 
 
 def pretrained_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -90,7 +97,8 @@ def pretrained_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ..
         >>> pretrained_statistics("resnet18")
         ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     """
-    published = import_timm().get_pretrained_cfg(name) if name not in ("small-cnn", "resnet18-small", "mlp") else None
+    ours = name in OWN and name != "resnet18"
+    published = None if ours else import_timm().get_pretrained_cfg(name)
     if published is None:
         raise ConfigError(f"There are no published weights of {name!r}. Use `weights` with a file, or another encoder.")
     return tuple(published.mean), tuple(published.std)
@@ -152,12 +160,11 @@ def _check_kind(name: str, kind: Kind, shape: Sequence[int]) -> None:
             raise ConfigError(
                 f"Unknown encoder {name!r}.{nearest(name, [*OWN, *models])} Known: {', '.join(OWN)}, any model of timm."
             )
-    if (name == "mlp") != (kind == "rows"):
-        words, use = ("rows of numbers", "mlp") if kind == "rows" else ("images", "small-cnn or resnet18")
+    words, use, expected = _TAKES[kind]
+    takes: dict[str, Kind] = {"mlp": "rows", "cnn-1d": "signal"}
+    if takes.get(name, "image") != kind:
         raise ConfigError(f"The encoder {name!r} does not take {words}, which the data are. Use {use}.")
-    axes = 1 if kind == "rows" else 3
-    if len(shape) != axes:
-        expected = "(features,)" if kind == "rows" else "(channels, height, width)"
+    if len(shape) != {"image": 3, "rows": 1, "signal": 2}[kind]:
         raise ConfigError(f"Expected the shape {expected} of one view, got {tuple(shape)}. Leave out the batch.")
 
 
@@ -168,6 +175,8 @@ def _create(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
         return SmallCNN(shape[0])
     if name == "mlp":
         return MLP(shape[0])
+    if name == "cnn-1d":
+        return CNN1d(shape[0])
     if name == "resnet18-small":
         encoder = _timm("resnet18", shape, False)
         encoder.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
@@ -194,15 +203,16 @@ def _timm(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
         raise ConfigError(f"timm could not {what} {name!r} for views {shape}: {_first_line(error)} {fix}") from error
 
 
-def _width(encoder: nn.Module, name: str, shape: tuple[int, ...]) -> int:
+def _width(encoder: nn.Module, name: str, kind: Kind, shape: tuple[int, ...]) -> int:
     """Return the output width, by one clean pass over zeros, which also shows whether the shape fits at all."""
     encoder.eval()
     try:
         with torch.no_grad():  # inference mode would leave cached tensors that cannot be trained with
             out = encoder(torch.zeros(1, *shape))
     except (RuntimeError, ValueError, AssertionError) as error:
+        use = "longer windows" if kind == "signal" else "another image size"
         raise ConfigError(
-            f"The encoder {name!r} does not take views of shape {shape}: {_first_line(error)} Use another image size."
+            f"The encoder {name!r} does not take views of shape {shape}: {_first_line(error)} Use {use}."
         ) from error
     encoder.train()
     if out.ndim != 2:

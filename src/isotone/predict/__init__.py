@@ -1,12 +1,18 @@
 """Predictors: what turns a linear head's outputs into a prediction. Adding one = one file, and one line here."""
 
+from typing import Literal
+
 from isotone.errors import ConfigError, nearest
+from isotone.predict.classify import Classify
 from isotone.predict.huber import Huber
 from isotone.predict.l1 import L1
 from isotone.predict.mse import MSE
-from isotone.records import Predictor
+from isotone.records import Dataset, Predictor
 
-PREDICTORS: dict[str, type[Predictor]] = {"l1": L1, "mse": MSE, "huber": Huber}
+Task = Literal["numbers", "classes", "none"]
+
+PREDICTORS: dict[str, type[Predictor]] = {"l1": L1, "mse": MSE, "huber": Huber, "classify": Classify}
+HEADS: dict[Task, tuple[str, ...]] = {"numbers": ("l1", "mse", "huber"), "classes": ("classify",), "none": ()}
 
 
 def predictor(name: str) -> Predictor:
@@ -30,3 +36,10 @@ def predictor(name: str) -> Predictor:
             f"The head must be one of {', '.join(PREDICTORS)}, but got {name!r}.{nearest(name, PREDICTORS)}"
         )
     return PREDICTORS[name]()
+
+
+def task_of(dataset: Dataset) -> Task:
+    """Return what there is to predict in a data set: `numbers`, `classes`, or `none` where it has no labels."""
+    if dataset.category is not None:
+        return "classes"
+    return "numbers" if dataset.target.shape[1] else "none"

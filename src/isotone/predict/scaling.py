@@ -25,7 +25,7 @@ class Scaling:
     Formula: z = (y - mean) / std for each target dimension; std divides by n.
 
     Args:
-        mean: (k,) float64, user's units.
+        mean: (k,) float64, user's units; k = 0 where there are no targets to scale.
         std: (k,) float64 > 0, user's units; 1 for a constant dimension.
 
     Raises:
@@ -41,7 +41,7 @@ class Scaling:
     std: Float[np.ndarray, " k"]
 
     def __post_init__(self) -> None:
-        fits = self.mean.ndim == 1 and self.mean.shape == self.std.shape and len(self.mean) > 0
+        fits = self.mean.ndim == 1 and self.mean.shape == self.std.shape
         if not (fits and np.isfinite(self.mean).all() and np.isfinite(self.std).all() and (self.std > 0).all()):
             raise ShapeError(
                 "Scaling expects finite mean and std of one shape (k,) with std > 0, "
@@ -54,6 +54,7 @@ class Scaling:
 
         Args:
             train_target: (n, k), user's units, n >= 1; safe up to 1e307, because squares are taken after scaling.
+                k may be 0.
 
         Returns:
             The scaling; a constant dimension gets its value as mean, exactly, and std 1.
@@ -62,7 +63,7 @@ class Scaling:
             ShapeError: the targets are not (n, k) with n >= 1, or hold NaN or infinity.
         """
         y = np.asarray(train_target, dtype=np.float64)
-        if y.ndim != 2 or not y.size or not np.isfinite(y).all():
+        if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
             raise ShapeError(
                 "Scaling expects finite training targets (n, k) with n >= 1, "
                 f"but got shape {y.shape} with {int((~np.isfinite(y)).sum())} NaN or infinite values. "

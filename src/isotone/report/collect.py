@@ -5,24 +5,34 @@ escaping is the page's business.
 """
 
 import json
-import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypedDict, TypeVar, cast, get_args
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from isotone.errors import ConfigError
-from isotone.report.contents import Bin, Data, Epoch, Group, Interval, Order, Points, Run, Score, Views
+from isotone.report.collect_classes import read_classes, read_confidence
+from isotone.report.collect_probes import read_probes
+from isotone.report.contents import Bin, Classes, Data, Epoch, Group, Order, Points, Run, Score, Task, Views
+from isotone.report.values import LONGEST_VALUE, count, interval, number, rows, text
 
 REQUIRED = ("config.yaml", "run.json", "data.json", "metrics.json", "features.npz")
 SPLITS = ("train", "val", "test")
 
 _T = TypeVar("_T")
-_LONGEST_TEXT = 160  # one file name or label; a command or a setting may be longer
-_LONGEST_VALUE = 2000
+
+
+class _Judged(TypedDict):
+    task: Task
+    scores: tuple[Score, ...]
+    order: Order | None
+    bins: tuple[Bin, ...]
+    groups: tuple[Group, ...]
+    classes: Classes | None
 
 
 def collect(run: Path) -> Run:
@@ -46,25 +56,26 @@ def collect(run: Path) -> Run:
     info = _read(run / "run.json", json.loads)
     metrics = _read(run / "metrics.json", json.loads)
     data = _parsed(run / "data.json", lambda: _data(_read(run / "data.json", json.loads)))
-    first = data.target_names[0]
+    judged = _parsed(run / "metrics.json", lambda: _judged(metrics, data))
+    points = _parsed(run / "features.npz", lambda: _points(run / "features.npz"))
+    if judged["task"] == "classes":
+        points = _parsed(run / "predictions.csv", lambda: _confident(points, run / "predictions.csv", data.rows))
     return Run(
         folder=run,
-        method=_text(info.get("method", "model")),
-        command=_text(info.get("command", ""), _LONGEST_VALUE),
-        seed=_text(info.get("seed", "")),
-        started=_text(info.get("started", "")),
-        seconds=_number(info.get("seconds")),
+        method=text(info.get("method", "model")),
+        command=text(info.get("command", ""), LONGEST_VALUE),
+        seed=text(info.get("seed", "")),
+        started=text(info.get("started", "")),
+        seconds=number(info.get("seconds")),
         versions=_versions(info),
         commit=_commit(info.get("git")),
         config=_config(run / "config.yaml"),
         data=data,
         log=_parsed(run / "log.jsonl", lambda: _log(run / "log.jsonl")),
-        scores=_parsed(run / "metrics.json", lambda: _scores(metrics["rows"])),
-        order=_parsed(run / "metrics.json", lambda: _order(metrics.get("order"))),
-        bins=_parsed(run / "metrics.json", lambda: _bins(metrics.get("by_bin") or [], first)),
-        groups=_parsed(run / "metrics.json", lambda: _groups(metrics.get("by_group") or [])),
-        points=_parsed(run / "features.npz", lambda: _points(run / "features.npz")),
+        points=points,
         views=_parsed(run / "views.npz", lambda: _views(run / "views.npz")),
+        probes=_parsed(run / "probes.jsonl", lambda: read_probes(run / "probes.jsonl")),
+        **judged,
     )
 
 
@@ -114,42 +125,36 @@ def _damaged(path: Path, why: str) -> ConfigError:
     return ConfigError(f"{path} cannot be read as part of a run: {why}. Run `isotone fit` again to write it anew.")
 
 
-def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
-    """Make any user text printable: no control characters (an SVG may hold none), no half characters, not too long."""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    text = "".join(" " if c in "\t\r\n" else "\ufffd" if unicodedata.category(c) == "Cc" else c for c in text)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _number(value: object) -> float:
-    """Return a float; null and missing stand for a number that is not defined."""
-    return float("nan") if value is None else float(cast(float, value))
-
-
-def _interval(raw: Mapping[str, object] | None) -> Interval:
-    given = raw or {}
-    return Interval(_number(given.get("value")), _number(given.get("low")), _number(given.get("high")))
-
-
-def _scores(raw: object) -> tuple[Score, ...]:
-    return tuple(_score(row) for row in cast(list[Mapping[str, object]], raw))
+def _judged(metrics: Mapping[str, object], data: Data) -> _Judged:
+    """Return what `metrics.json` holds; runs made before there were classes name no task and predict numbers."""
+    task = metrics.get("task", "numbers")
+    if task not in get_args(Task):
+        raise ValueError(f"its task is {task!r}, not one of {', '.join(get_args(Task))}")
+    numbers = task == "numbers"
+    first = data.target_names[0] if data.target_names else ""
+    scored = rows(metrics["rows"])
+    return {
+        "task": cast(Task, task),
+        "scores": tuple(map(_score, scored)) if numbers else (),
+        "order": _order(metrics.get("order")),
+        "bins": _bins(metrics.get("by_bin"), first) if numbers else (),
+        "groups": _groups(metrics.get("by_group")) if numbers else (),
+        "classes": read_classes(metrics) if task == "classes" else None,
+    }
 
 
 def _score(raw: Mapping[str, object]) -> Score:
-    def interval(name: str) -> Interval:
-        return _interval(cast(Mapping[str, object] | None, raw.get(name)))
-
     return Score(
-        model=_text(raw["model"]),
-        role=_text(raw["role"]),
-        target=_text(raw["target"]),
-        split=_text(raw["split"]),
-        n=int(_number(raw["n"])),
-        mae=interval("mae"),
-        rmse=interval("rmse"),
-        r2=interval("r2"),
-        pearson=interval("pearson"),
-        spearman=interval("spearman"),
+        model=text(raw["model"]),
+        role=text(raw["role"]),
+        target=text(raw["target"]),
+        split=text(raw["split"]),
+        n=count(raw["n"]),
+        mae=interval(raw.get("mae")),
+        rmse=interval(raw.get("rmse")),
+        r2=interval(raw.get("r2")),
+        pearson=interval(raw.get("pearson")),
+        spearman=interval(raw.get("spearman")),
     )
 
 
@@ -157,105 +162,123 @@ def _order(raw: object) -> Order | None:
     if not raw:
         return None
     given = cast(Mapping[str, object], raw)
-    values = (_number(given.get(name)) for name in ("spearman", "kendall", "ordered_triples"))
-    return Order(*values, n=int(_number(given["n"])), split=_text(given["split"]))
+    values = (number(given.get(name)) for name in ("spearman", "kendall", "ordered_triples"))
+    return Order(*values, n=count(given["n"]), split=text(given["split"]))
 
 
 def _bins(raw: object, target: str) -> tuple[Bin, ...]:
-    rows = cast(list[Mapping[str, object]], raw)
     return tuple(
         Bin(
-            low=_number(row["low"]),
-            high=_number(row["high"]),
-            n_train=int(_number(row["n_train"])),
-            n=int(_number(row["n"])),
-            mae=_number(row["mae"]),
+            low=number(row["low"]),
+            high=number(row["high"]),
+            n_train=count(row["n_train"]),
+            n=count(row["n"]),
+            mae=number(row["mae"]),
         )
-        for row in rows
-        if _text(row.get("target", target)) == target
+        for row in rows(raw)
+        if text(row.get("target", target)) == target
     )
 
 
 def _groups(raw: object) -> tuple[Group, ...]:
-    rows = cast(list[Mapping[str, object]], raw)
-    return tuple(Group(_text(row["group"]), int(_number(row["n"])), _number(row["mae"])) for row in rows)
+    return tuple(Group(text(row["group"]), count(row["n"]), number(row["mae"])) for row in rows(raw))
 
 
 def _data(raw: Mapping[str, object]) -> Data:
     statistics = cast(Mapping[str, Mapping[str, object]], raw.get("target") or {})
+    classes = cast(Mapping[str, object], raw.get("classes") or {})
     shared = raw.get("shared_groups")
     return Data(
-        name=_text(raw["name"]),
-        kind=_text(raw["kind"]),
-        rows=int(_number(raw["rows"])),
-        target_names=tuple(_text(name) for name in cast(list[object], raw["target_names"])),
-        group_name=None if raw.get("group_name") is None else _text(raw["group_name"]),
+        name=text(raw["name"]),
+        kind=text(raw["kind"]),
+        rows=count(raw["rows"]),
+        target_names=tuple(text(name) for name in cast(list[object], raw["target_names"])),
+        group_name=None if raw.get("group_name") is None else text(raw["group_name"]),
         counts=_counts(raw["counts"]),
         groups=None if raw.get("groups") is None else _counts(raw["groups"]),
-        shared_groups=None if shared is None else int(_number(shared)),
-        statistics={_text(k): {_text(name): _number(v) for name, v in row.items()} for k, row in statistics.items()},
-        warnings=tuple(_text(line, _LONGEST_VALUE) for line in cast(list[object], raw.get("warnings") or [])),
-        bad_rows=int(_number(raw.get("bad_rows") or 0)),
-        fingerprint=_text(raw.get("fingerprint", "")),
+        shared_groups=None if shared is None else count(shared),
+        statistics={text(k): {text(name): number(v) for name, v in row.items()} for k, row in statistics.items()},
+        warnings=tuple(text(line, LONGEST_VALUE) for line in cast(list[object], raw.get("warnings") or [])),
+        bad_rows=count(raw.get("bad_rows") or 0),
+        fingerprint=text(raw.get("fingerprint", "")),
+        labelled=None if raw.get("labelled") is None else _counts(raw["labelled"]),
+        classes={text(name): _counts(row) for name, row in classes.items()},
     )
 
 
 def _counts(raw: object) -> dict[str, int]:
     given = cast(Mapping[str, object], raw)
-    return {side: int(_number(given.get(side) or 0)) for side in SPLITS}
+    return {side: count(given.get(side) or 0) for side in SPLITS}
 
 
 def _versions(info: Mapping[str, object]) -> dict[str, str]:
     named = cast(Mapping[str, object], info.get("versions") or {})
-    return {"isotone": _text(info.get("isotone", ""))} | {_text(k): _text(v) for k, v in named.items()}
+    return {"isotone": text(info.get("isotone", ""))} | {text(k): text(v) for k, v in named.items()}
 
 
 def _commit(git: object) -> str | None:
     if not git:
         return None
     given = cast(Mapping[str, object], git)
-    return _text(given.get("commit", "")) + (" with uncommitted changes" if given.get("dirty") else "")
+    return text(given.get("commit", "")) + (" with uncommitted changes" if given.get("dirty") else "")
 
 
 def _config(path: Path) -> dict[str, str]:
     import yaml
 
-    def parse(text: str) -> object:
+    def parse(content: str) -> object:
         try:
-            return yaml.safe_load(text) or {}
+            return yaml.safe_load(content) or {}
         except yaml.YAMLError as error:
             raise ValueError(f"not YAML ({str(error).splitlines()[0]})") from error
 
-    return {_text(k): "none" if v is None else _text(v, _LONGEST_VALUE) for k, v in _read(path, parse).items()}
+    return {text(k): "none" if v is None else text(v, LONGEST_VALUE) for k, v in _read(path, parse).items()}
 
 
 def _log(path: Path) -> tuple[Epoch, ...]:
     if not path.is_file():
         return ()
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = rows([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()])
     return tuple(
-        Epoch(int(row["epoch"]), _number(row.get("loss")), _number(row.get("score")), _number(row.get("lr")))
-        for row in rows
+        Epoch(
+            epoch=int(cast(int, row["epoch"])),
+            loss=number(row.get("loss")),
+            score=number(row.get("score")),
+            lr=number(row.get("lr")),
+            watch={text(k): number(v) for k, v in cast(Mapping[str, object], row.get("watch") or {}).items()},
+        )
+        for row in lines
     )
 
 
 def _points(path: Path) -> Points:
     with np.load(path, allow_pickle=False) as file:
         raw = {name: file[name] for name in ("index", "label", "split", "group", "target", "prediction", "h", "thumb")}
+        named = file["category"] if "category" in file and file["category"].size else None
+        classes = tuple(map(text, file["classes"])) if named is not None else ()
     n, target, prediction = len(raw["index"]), _columns(raw["target"]), _columns(raw["prediction"])
     lengths = {len(part) for name, part in raw.items() if name not in ("group", "thumb") or part.size}
-    if lengths != {n} or target.shape != prediction.shape or raw["h"].ndim != 2:
+    fits = target.shape == prediction.shape if named is None else named.shape == (n,) and prediction.shape[1] <= 1
+    if lengths != {n} or not fits or raw["h"].ndim != 2:
         raise ValueError(f"its arrays do not have one entry for each of the {n} rows")
+    if named is not None and not (named.min() >= -1 and named.max() < len(classes)):
+        raise ValueError(f"its codes of classes are not -1 to {len(classes) - 1}")
     return Points(
         index=raw["index"],
-        label=tuple(map(_text, raw["label"])),
-        split=tuple(map(_text, raw["split"])),
-        group=tuple(map(_text, raw["group"])) if raw["group"].size else None,
+        label=tuple(map(text, raw["label"])),
+        split=tuple(map(text, raw["split"])),
+        group=tuple(map(text, raw["group"])) if raw["group"].size else None,
         target=target,
         prediction=prediction,
         h=raw["h"].astype(np.float32),
         thumb=_pixels(raw["thumb"]) if raw["thumb"].size else None,
+        category=None if named is None else named.astype(np.int64),
+        classes=classes,
     )
+
+
+def _confident(points: Points, path: Path, total: int) -> Points:
+    return replace(points, confidence=read_confidence(path, points.index.tolist(), total))
 
 
 def _columns(values: np.ndarray) -> Float[np.ndarray, "n k"]:
@@ -275,4 +298,5 @@ def _views(path: Path) -> Views | None:
     with np.load(path, allow_pickle=False) as raw:
         if not len(raw["image"]):
             return None
-        return Views(_pixels(raw["image"]), tuple(map(_text, raw["label"])), _columns(raw["target"]))
+        category = raw["category"].astype(np.int64) if "category" in raw else None
+        return Views(_pixels(raw["image"]), tuple(map(text, raw["label"])), _columns(raw["target"]), category)

@@ -1,71 +1,28 @@
-"""The still figures, as SVG text that takes its colours from the page, so that light and dark themes both read well.
+"""The still figures of runs that predict numbers, and the training curves of all runs.
 
-Drawn with Matplotlib's object interface; nothing global is left changed, and the same run gives the same bytes. Texts
-stay texts (`svg.fonttype: none`) and are never read as mathematics, whatever `$` they hold.
+Colours stand for runs: the same in every figure and table of the page.
 """
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isotone.report.contents import Interval, Side
+from isotone.report.contents import Interval, Run, Side
+from isotone.report.drawing import COLOUR, Picture, picture
+from isotone.report.values import shortened
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.typing import RcKeyType
 else:
-    Figure = RcKeyType = (
-        object  # Matplotlib is loaded when something is drawn; the names must exist for run-time checks
-    )
+    Axes = Figure = object  # Matplotlib is loaded when something is drawn; the names must exist for run-time checks
 
 MOST_POINTS = 800  # in a scatter; each costs about 0.1 kB of page
 WORST_GROUPS = 12
-
-# Stand-ins, replaced by the page's variables once the figure is drawn; odd values, so that nothing else has them.
-_THEME = {
-    "#1a1b1c": "ink",
-    "#6a6b6c": "muted",
-    "#dadbdc": "line",
-    "#0172b3": "run",
-    "#d65f01": "against",
-    "#8a8b8c": "neutral",
-}
-_COLOUR = {name: value for value, name in _THEME.items()}
-_WIDTH_INCHES = 420 / 72  # 420 user units wide: near the width of half a desktop page and of a whole phone's
-_STYLE: dict[RcKeyType, str | float | bool] = {
-    "text.parse_math": False,
-    "svg.fonttype": "none",
-    "font.size": 12.0,
-    "axes.titlesize": 12.0,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _COLOUR["line"],
-    "axes.labelcolor": _COLOUR["muted"],
-    "axes.titlecolor": _COLOUR["ink"],
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": _COLOUR["line"],
-    "grid.linewidth": 0.7,
-    "xtick.color": _COLOUR["line"],
-    "ytick.color": _COLOUR["line"],
-    "xtick.labelcolor": _COLOUR["muted"],
-    "ytick.labelcolor": _COLOUR["muted"],
-    "text.color": _COLOUR["ink"],
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure: `svg` is safe to stand in a page as it is; `alt` is plain text, to be escaped."""
-
-    svg: str
-    alt: str
+FLAT = 1e-9  # a curve that moves by less, relative to its values, is drawn as constant
 
 
 @dataclass(frozen=True)
@@ -79,29 +36,44 @@ class Mark:
 
 def interval_figure(marks: Sequence[Mark], target: str) -> Picture:
     """Draw the test errors of all predictors of one target as points with their 95 % intervals, on one axis."""
-    values = [[mark.score.low, mark.score.value, mark.score.high] for mark in marks]
-    height = 0.58 * len(marks) + 0.7
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        for y, mark in enumerate(reversed(marks)):
-            score, colour = mark.score, _COLOUR[mark.colour]
-            axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
-            axes.plot([score.value], [y], "o", color=colour, markersize=7)
-            axes.text(0, y + 0.17, _short(mark.name, 52), transform=axes.get_yaxis_transform(), va="bottom")
-        axes.set_ylim(-0.5, len(marks) - 0.25)
-        axes.set_xlim(0, 1.08 * float(np.nanmax(values)) or 1.0)
-        axes.set_yticks([])
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"mean absolute error ({_short(target, 40)}), with 95 % interval")
 
     def told(mark: Mark) -> str:
         value, low, high = (short_number(x) for x in (mark.score.value, mark.score.low, mark.score.high))
         return f"{mark.name}: {value} ({low} to {high})"
 
     alt = f"Mean absolute test error of {target}, with 95 % intervals. {'; '.join(map(told, marks))}."
-    return _picture(draw, height, alt, "interval" + target)
+    axis = f"mean absolute error ({shortened(target, 40)}), with 95 % interval"
+    return intervals(marks, axis, alt, "interval" + target)
+
+
+def intervals(marks: Sequence[Mark], axis: str, alt: str, salt: str, most: float = math.inf) -> Picture:
+    """Draw scores as points with their intervals on one axis that begins at 0.
+
+    Args:
+        marks: from top to bottom.
+        axis: what the axis says.
+        alt: what the figure says, in words.
+        salt: see `picture`.
+        most: where the axis ends at the latest.
+    """
+    values = [[mark.score.low, mark.score.value, mark.score.high] for mark in marks]
+    height = 0.58 * len(marks) + 0.7
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for y, mark in enumerate(reversed(marks)):
+            score, colour = mark.score, COLOUR[mark.colour]
+            axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
+            axes.plot([score.value], [y], "o", color=colour, markersize=7)
+            axes.text(0, y + 0.17, shortened(mark.name, 52), transform=axes.get_yaxis_transform(), va="bottom")
+        axes.set_ylim(-0.5, len(marks) - 0.25)
+        axes.set_xlim(0, min(1.08 * float(np.nanmax(values)) or 1.0, most))
+        axes.set_yticks([])
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(axis)
+
+    return picture(draw, height, alt, salt)
 
 
 def scatter_figure(side: Side, j: int, shared: Sequence[Side], split: str = "test") -> Picture:
@@ -116,17 +88,17 @@ def scatter_figure(side: Side, j: int, shared: Sequence[Side], split: str = "tes
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         ends = [low - pad, high + pad]
-        axes.plot(ends, ends, color=_COLOUR["muted"], linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot(y[kept], p[kept], "o", color=_COLOUR[side.colour], markersize=4, alpha=0.55, markeredgewidth=0)
+        axes.plot(ends, ends, color=COLOUR["muted"], linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(y[kept], p[kept], "o", color=COLOUR[side.colour], markersize=4, alpha=0.55, markeredgewidth=0)
         axes.set(xlim=ends, ylim=ends, aspect="equal", adjustable="box")
-        axes.set_xlabel(f"target: {_short(name, 40)}")
-        axes.set_ylabel(f"prediction: {_short(name, 34)}")
+        axes.set_xlabel(f"target: {shortened(name, 40)}")
+        axes.set_ylabel(f"prediction: {shortened(name, 34)}")
 
     what = "" if len(kept) == len(y) else f" ({len(kept)} of them drawn)"
     alt = (
         f"{side.name}: prediction against target {name} on {len(y)} {split} rows{what}; dashed is a perfect prediction."
     )
-    return _picture(draw, 5.2, alt, f"scatter{side.colour}{j}{split}")
+    return picture(draw, 5.2, alt, f"scatter{side.colour}{j}{split}")
 
 
 def bin_figure(sides: Sequence[Side]) -> Picture:
@@ -139,13 +111,13 @@ def bin_figure(sides: Sequence[Side]) -> Picture:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         for i, side in enumerate(sides):
             x = np.arange(len(bins)) + (i - (len(sides) - 1) / 2) * width
-            above.bar(x, [b.mae for b in side.run.bins], width * 0.94, color=_COLOUR[side.colour])
-        below.bar(np.arange(len(bins)), [b.n_train for b in bins], 0.8, color=_COLOUR["neutral"])
+            above.bar(x, [b.mae for b in side.run.bins], width * 0.94, color=COLOUR[side.colour])
+        below.bar(np.arange(len(bins)), [b.n_train for b in bins], 0.8, color=COLOUR["neutral"])
         step = 1 if len(edges) <= 8 else 2
         below.set_xticks(np.arange(len(edges))[::step] - 0.5, [short_number(edge) for edge in edges][::step])
-        below.set_xlabel(f"target: {_short(target, 40)}")
-        above.set_title("mean absolute error", color=_COLOUR["muted"])
-        below.set_title("training rows", color=_COLOUR["muted"])
+        below.set_xlabel(f"target: {shortened(target, 40)}")
+        above.set_title("mean absolute error", color=COLOUR["muted"])
+        below.set_title("training rows", color=COLOUR["muted"])
         for axes in (above, below):
             axes.grid(visible=False, axis="x")
             axes.tick_params(length=0)
@@ -157,7 +129,7 @@ def bin_figure(sides: Sequence[Side]) -> Picture:
         )
 
     alt = f"Mean absolute error by bin of {target}. " + " ".join(f"{side.name}: {told(side)}." for side in sides)
-    return _picture(draw, 4.4, alt, "bins" + "".join(side.colour for side in sides))
+    return picture(draw, 4.4, alt, "bins" + "".join(side.colour for side in sides))
 
 
 def group_figure(sides: Sequence[Side]) -> Picture:
@@ -171,16 +143,16 @@ def group_figure(sides: Sequence[Side]) -> Picture:
         for side in sides:
             errors = {group.name: group.mae for group in side.run.groups}
             values = [errors.get(group.name, float("nan")) for group in worst]
-            axes.plot(values, rows, "o", color=_COLOUR[side.colour], markersize=7)
-        axes.set_yticks(rows, [f"{_short(group.name, 22)} ({group.n})" for group in worst])
+            axes.plot(values, rows, "o", color=COLOUR[side.colour], markersize=7)
+        axes.set_yticks(rows, [f"{shortened(group.name, 22)} ({group.n})" for group in worst])
         axes.set_ylim(-0.6, len(worst) - 0.4)
         axes.set_xlim(left=0)
         axes.tick_params(length=0)
         axes.set_xlabel("mean absolute error")
-        axes.set_title(f"{_short(name, 30)} (test rows)", color=_COLOUR["muted"])
+        axes.set_title(f"{shortened(name, 30)} (test rows)", color=COLOUR["muted"])
 
     told = "; ".join(f"{group.name}: {short_number(group.mae)} on {group.n} rows" for group in worst)
-    return _picture(draw, 0.3 * len(worst) + 1.0, f"Mean absolute error by {name}, worst first. {told}.", "groups")
+    return picture(draw, 0.3 * len(worst) + 1.0, f"Mean absolute error by {name}, worst first. {told}.", "groups")
 
 
 def curve_figure(side: Side) -> Picture:
@@ -188,30 +160,32 @@ def curve_figure(side: Side) -> Picture:
     log = side.run.log
     panels = {"training loss": [e.loss for e in log], "validation score, lower is better": [e.score for e in log]}
     panels["learning rate"] = [e.lr for e in log]
-    drawn = {title: np.array(values) for title, values in panels.items() if np.isfinite(values).any()}
-    epochs = np.array([e.epoch for e in log])
+    return _curves(side, panels, "curves")
 
-    def draw(figure: Figure) -> None:
-        all_axes = np.atleast_1d(figure.subplots(len(drawn), 1, sharex=True))
-        for axes, (title, values) in zip(all_axes, drawn.items(), strict=True):
-            there = np.isfinite(values)
-            axes.plot(
-                epochs[there],
-                values[there],
-                color=_COLOUR[side.colour],
-                linewidth=1.6,
-                marker="o",
-                markersize=0 if there.sum() > 1 else 5,
-            )
-            axes.set_title(title, color=_COLOUR["muted"])
-            axes.tick_params(length=0)
-        all_axes[-1].xaxis.get_major_locator().set_params(integer=True)
-        all_axes[-1].set_xlabel("epoch")
 
-    told = "; ".join(
-        f"{title} from {short_number(_ends(v)[0])} to {short_number(_ends(v)[1])}" for title, v in drawn.items()
-    )
-    return _picture(draw, 1.4 * len(drawn) + 0.5, f"{side.name}: {len(log)} epochs; {told}.", "curves" + side.colour)
+def watch_figure(side: Side) -> Picture | None:
+    """Draw what else was measured now and then in training: how well neighbours agree, how healthy the representation.
+
+    Returns:
+        the figure, or None where nothing was.
+    """
+    log = side.run.log
+    names = dict.fromkeys(name for e in log for name in e.watch)
+    panels = {watched(name, side.run): [e.watch.get(name, math.nan) for e in log] for name in names}
+    return _curves(side, panels, "watch") if panels else None
+
+
+def watched(name: str, run: Run) -> str:
+    """Return what a number that was watched in training is, in words."""
+    probe = {"classes": "accuracy", "numbers": "1 is perfect, 0 as good as a constant"}.get(run.task, "score")
+    words = {
+        "knn": f"nearest neighbours, {probe}",
+        "effective_rank": f"effective rank, of {run.points.h.shape[1]:,} dimensions",
+        "dead_units": "dead units, share of all",
+        "cosine": "mean cosine of two rows",
+        "spread": "spread of the rows, share of their length",
+    }
+    return words.get(name, shortened(name.replace("_", " "), 50))
 
 
 def spread(n: int, most: int) -> np.ndarray:
@@ -266,42 +240,44 @@ def _pairs(side: Side, j: int, split: str) -> tuple[np.ndarray, np.ndarray]:
     return points.target[rows, j], points.prediction[rows, j]
 
 
+def _curves(side: Side, panels: Mapping[str, Sequence[float]], salt: str) -> Picture:
+    log = side.run.log
+    drawn = {title: np.array(values) for title, values in panels.items() if np.isfinite(values).any()}
+    epochs = np.array([e.epoch for e in log])
+
+    def draw(figure: Figure) -> None:
+        all_axes = np.atleast_1d(figure.subplots(len(drawn), 1, sharex=True))
+        for axes, (title, values) in zip(all_axes, drawn.items(), strict=True):
+            there = np.isfinite(values)
+            axes.plot(
+                epochs[there],
+                values[there],
+                color=COLOUR[side.colour],
+                linewidth=1.6,
+                marker="o",
+                markersize=0 if there.sum() > 1 else 5,
+            )
+            axes.set_title(title, color=COLOUR["muted"])
+            axes.tick_params(length=0)
+            if salt == "watch":
+                _level(axes, values[there])
+        all_axes[-1].xaxis.get_major_locator().set_params(integer=True)
+        all_axes[-1].set_xlabel("epoch")
+
+    told = "; ".join(
+        f"{title} from {short_number(_ends(v)[0])} to {short_number(_ends(v)[1])}" for title, v in drawn.items()
+    )
+    return picture(draw, 1.4 * len(drawn) + 0.5, f"{side.name}: {len(log)} epochs; {told}.", salt + side.colour)
+
+
+def _level(axes: Axes, values: np.ndarray) -> None:
+    """Draw a constant as one: ticks would show rounding errors else, or a share below 0."""
+    if not values.any():
+        axes.set_ylim(-0.05, 1)
+    elif np.ptp(values) <= FLAT * np.abs(values).max():
+        axes.set_ylim(*np.sort(values[0] * np.array([0.9, 1.1])))
+
+
 def _ends(values: np.ndarray) -> tuple[float, float]:
     there = values[np.isfinite(values)]
     return float(there[0]), float(there[-1])
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _picture(draw: Callable[[Figure], None], height_inches: float, alt: str, salt: str) -> Picture:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    style: dict[RcKeyType, str | float | bool] = {**_STYLE, "svg.hashsalt": salt}
-    with rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from font"
-        )  # the reader's browser has its own fonts
-        figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
-        draw(figure)
-        text = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    return Picture(_for_page(text.getvalue()), alt)
-
-
-def _for_page(svg: str) -> str:
-    """Keep the drawing alone: no prologue, no style for the whole page, no ids but the hashed ones."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r'<svg [^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true" focusable="false">', body, count=1)
-    body = re.sub(r"<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", body, count=1)
-    body = re.sub(r'<g id="[\w.]+"', "<g", body).replace(' xlink:href="#', ' href="#')
-    body = re.sub(r'style="[^"<>]*"', lambda style: _themed(style[0]), body)
-    return re.sub(r"\s*\n\s*", "\n", body)
-
-
-def _themed(style: str) -> str:
-    style = re.sub(r" ?font-family: [^;]*;?", "", style)
-    return re.sub(r"#[0-9a-f]{6}", lambda m: f"var(--{_THEME[m[0]]})" if m[0] in _THEME else m[0], style)

@@ -1,12 +1,19 @@
-"""The headline in words and numbers: which runs are compared, the verdict in one sentence, and the score tables."""
+"""The headline of runs that predict numbers, and what all headlines share: names, verdicts, score tables.
+
+Runs that tell classes apart have theirs in `headline_classes`, runs without labels in `headline_unlabelled`.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from isotone.report.contents import Run, Score, Side
+from isotone.report.contents import ClassScore, Run, Score, Side
 from isotone.report.figures import Mark, Picture, decimals, fixed, interval_figure
+
+HEADS = ("MAE", "95 % interval", "RMSE", "R²", "Pearson", "Spearman")
+
+_S = TypeVar("_S", Score, ClassScore)
 
 
 @dataclass(frozen=True)
@@ -23,16 +30,17 @@ class ScoreRow:
 
     name: str
     colour: str
-    mae: str
+    score: str
     interval: str
     others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the headline shows of one target: the score table, and the same errors as a figure where there are any."""
+    """What the headline shows of one target: the score table, and the same scores as a figure where there are any."""
 
     name: str
+    heads: tuple[str, ...]
     rows: tuple[ScoreRow, ...]
     figure: Picture | None
 
@@ -67,35 +75,63 @@ def verdict(sides: Sequence[Side]) -> Verdict:
 
 def target_scores(sides: Sequence[Side], j: int) -> Target:
     """Return the scores of every predictor of target `j`, with as many decimals as show three figures of the least."""
-    ranked = _ranked(sides, j)
+    found = ranked(sides, lambda run: _scores(run, j))
     name = sides[-1].run.data.target_names[j]
-    digits = _digits([score for _, score, _ in ranked])
+    digits = _digits([score for _, score, _ in found])
     rows = tuple(
         ScoreRow(
             name=label,
             colour=colour,
-            mae=fixed(score.mae.value, digits),
+            score=fixed(score.mae.value, digits),
             interval=f"{fixed(score.mae.low, digits)} to {fixed(score.mae.high, digits)}",
             others=(
                 fixed(score.rmse.value, digits),
                 *(fixed(x.value, 3) for x in (score.r2, score.pearson, score.spearman)),
             ),
         )
-        for label, score, colour in ranked
+        for label, score, colour in found
     )
-    marks = [Mark(label, score.mae, colour) for label, score, colour in ranked]
-    return Target(name, rows, interval_figure(marks, name) if marks else None)
+    marks = [Mark(label, score.mae, colour) for label, score, colour in found]
+    return Target(name, HEADS, rows, interval_figure(marks, name) if marks else None)
 
 
 def judged_split(run: Run) -> str:
-    """Return the side of the split that judges: test, or validation where there are no test scores."""
-    splits = {score.split for score in run.scores}
+    """Return the side of the split that judges, or would: test, or validation where nothing is tested."""
+    splits = {score.split for score in (run.classes.scores if run.classes else run.scores)}
+    if run.task == "none" and not run.data.counts["test"] and run.data.counts["val"]:
+        return "val"
     return "val" if splits == {"val"} else "test"
 
 
 def same_data(sides: Sequence[Side]) -> bool:
     """Tell whether all runs saw the same inputs, targets and split."""
     return len({side.run.data.fingerprint for side in sides}) == 1
+
+
+def ranked(sides: Sequence[Side], scores: Callable[[Run], Sequence[_S]]) -> list[tuple[str, _S, str]]:
+    """Return all scores with their names and colours, in the order shown; equal names are told apart by run.
+
+    Constants first and only once, then each run, its model before its refits.
+
+    Args:
+        sides: the runs.
+        scores: those of one run.
+    """
+    constants: dict[tuple[str, str], tuple[str, _S, str]] = {}
+    models: list[tuple[str, _S, str]] = []
+    for side in sides:
+        for score in sorted(scores(side.run), key=lambda score: score.role != "model"):
+            if score.role == "constant":
+                value = score.mae if isinstance(score, Score) else score.accuracy
+                constants.setdefault((score.model, str(value.value)), (side.name, score, "neutral"))
+            else:
+                models.append((side.name, score, side.colour))
+    rows = [*constants.values(), *models]
+    shared = [score.model for _, score, _ in rows]
+    return [
+        (f"{side}: {score.model}" if shared.count(score.model) > 1 else score.model, score, colour)
+        for side, score, colour in rows
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -136,21 +172,3 @@ def _best_constant(run: Run) -> Score | None:
 
 def _digits(scores: Sequence[Score]) -> int:
     return decimals(min((score.mae.value for score in scores if score.mae.value > 0), default=0.0))
-
-
-def _ranked(sides: Sequence[Side], j: int) -> list[tuple[str, Score, str]]:
-    """Constants first and only once, then each run, its model before its refits; equal names are told apart by run."""
-    constants: dict[tuple[str, float], tuple[str, Score, str]] = {}
-    models: list[tuple[str, Score, str]] = []
-    for side in sides:
-        for score in sorted(_scores(side.run, j), key=lambda score: score.role != "model"):
-            if score.role == "constant":
-                constants.setdefault((score.model, score.mae.value), (side.name, score, "neutral"))
-            else:
-                models.append((side.name, score, side.colour))
-    rows = [*constants.values(), *models]
-    shared = [score.model for _, score, _ in rows]
-    return [
-        (f"{side}: {score.model}" if shared.count(score.model) > 1 else score.model, score, colour)
-        for side, score, colour in rows
-    ]

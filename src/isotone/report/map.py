@@ -7,49 +7,24 @@ enters a template: tooltips show columns, which Bokeh escapes.
 Source: t-SNE by van der Maaten, Hinton 2008 (JMLR 9), as in scikit-learn; PCA by Pearson 1901.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from isotone.report.contents import Points, Side
-from isotone.report.figures import decimals, fixed, short_number, spread
+from isotone.report.contents import Side
+from isotone.report.figures import decimals, fixed, spread
+from isotone.report.map_colours import Choice, Layer, class_names, colour, guessed_names
 from isotone.report.thumbnails import data_uris
 
 MOST_POINTS = 1500  # of one map; two maps hold 900 each, to bound the time of t-SNE and the size of the page
 MOST_POINTS_OF_TWO = 900
 FEWEST_FOR_TSNE = 30
-MOST_TARGETS = 3  # that can be coloured by
 THUMB_BYTES = 1_800_000  # of all thumbnails together, of the 5 MB of a page
 
-# Okabe and Ito's hues and three more that stay apart from them on light and on dark; shapes repeat what colours say.
-GROUP_COLOURS = (
-    *("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9"),
-    *("#cc79a7", "#b8a500", "#7a4fbf", "#8c564b", "#6b7785"),
-)
-GROUP_SHAPES = ("circle", "triangle", "square", "diamond", "inverted_triangle")
-OTHER_COLOUR = "#b0b0b0"
-_GLYPHS = {"circle": "●", "triangle": "▲", "square": "■", "diamond": "◆", "inverted_triangle": "▼"}
 _EDGES = (44, 32, 24, 16)  # thumbnail edges in pixels, tried until the budget is met
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One way to colour the maps: `key` names the columns, `name` is the user's word for it.
-
-    A scale has `low`, `high` and `gradient` (CSS); groups have `chips`, each a shape, a colour and a name.
-    """
-
-    key: str
-    what: str
-    name: str
-    low: str = ""
-    high: str = ""
-    gradient: str = ""
-    chips: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,17 +46,8 @@ class Maps:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """The rows of one run that are drawn, and one column a Bokeh source holds of them."""
-
-    rows: Int[np.ndarray, " n"]
-    points: Points
-    columns: dict[str, np.ndarray | list[str]]
-
-
 def embedding_maps(sides: Sequence[Side]) -> Maps:
-    """Project each run's representation to two dimensions and colour it by target, by error and by group.
+    """Project each run's representation to two dimensions and colour it by what the run knows of its rows.
 
     Colours mean the same on all maps. At most 1,500 rows are drawn (900 each, of two runs), test rows first.
 
@@ -89,15 +55,19 @@ def embedding_maps(sides: Sequence[Side]) -> Maps:
         sides: one run or two.
     """
     most = MOST_POINTS if len(sides) == 1 else MOST_POINTS_OF_TWO
-    layers = [_Layer(shown_rows(side.run.points.split, most), side.run.points, {}) for side in sides]
+    layers = [Layer(shown_rows(side.run.points.split, most), side.run.points, {}) for side in sides]
     enough = all(len(layer.rows) >= FEWEST_FOR_TSNE for layer in layers)
     notes = [_place(layer, tsne=enough) for layer in layers]
-    choices = _colour(sides, layers)
+    choices = colour(sides, layers)
+    lines = _lines(sides)
     for layer in layers:
-        layer.columns.update(_texts(layer))
+        layer.columns.update(_texts(layer, lines))
     thumbs = _tile(layers)
     height = 480 if len(sides) == 1 else 400
-    items = [_plot(layer.columns, f"map-{i}", images=bool(thumbs), height=height) for i, layer in enumerate(layers)]
+    items = [
+        _plot(layer.columns, f"map-{i}", _tooltip(lines, layer, images=bool(thumbs)), height)
+        for i, layer in enumerate(layers)
+    ]
     return Maps(tuple(items), tuple(thumbs), tuple(choices), ("pca", "tsne")[: 1 + enough], tuple(notes))
 
 
@@ -143,7 +113,7 @@ def project(h: Float[np.ndarray, "n d"], *, tsne: bool) -> tuple[dict[str, Float
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _place(layer: _Layer, *, tsne: bool) -> str:
+def _place(layer: Layer, *, tsne: bool) -> str:
     places, share = project(layer.points.h[layer.rows], tsne=tsne)
     for name, xy in places.items():
         layer.columns[f"{name}_x"], layer.columns[f"{name}_y"] = xy.astype(np.float32).T.copy()
@@ -155,99 +125,41 @@ def _place(layer: _Layer, *, tsne: bool) -> str:
     )
 
 
-def _colour(sides: Sequence[Side], layers: Sequence[_Layer]) -> list[Choice]:
-    names = sides[-1].run.data.target_names
-    k = min(len(names), MOST_TARGETS, *(layer.points.target.shape[1] for layer in layers))
-    choices = [
-        _scale(layers, f"target{j}", "target", names[j], lambda layer, j=j: layer.points.target[layer.rows, j])
-        for j in range(k)
-    ]
-    choices.append(_scale(layers, "error", "error", _error_name(names), lambda layer: _error(layer)[layer.rows]))
-    if all(layer.points.group for layer in layers):
-        choices.append(_grouped(layers, sides[-1].run.data.group_name or "group"))
-    for layer in layers:
-        layer.columns["color"] = layer.columns["color_target0"]
-        layer.columns["marker"] = ["circle"] * len(layer.rows)
-        layer.columns.setdefault("marker_group", layer.columns["marker"])
-    return choices
-
-
-def _error_name(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else "mean over targets, in standard deviations"
-
-
-def _error(layer: _Layer) -> Float[np.ndarray, " n"]:
-    """One error a row: in the target's units, or for several targets the mean over them of errors over spreads."""
-    points = layer.points
-    error = np.abs(points.prediction - points.target)
-    return error[:, 0] if error.shape[1] == 1 else (error / (points.target.std(0) + 1e-12)).mean(1)
-
-
-def _scale(layers: Sequence[_Layer], key: str, what: str, name: str, values: Callable[[_Layer], np.ndarray]) -> Choice:
-    """Colour by a number, on one scale for all maps; errors end at their 95th percentile, or one would hide all."""
-    from matplotlib import colormaps
-
-    table = colormaps["viridis" if what == "target" else "plasma"](np.linspace(0.04, 0.92, 256))
-    shades = ["#" + bytes(np.round(255 * row[:3]).astype(np.uint8)).hex() for row in table]
-    everything = np.concatenate([values(layer) for layer in layers])
-    everything = everything[np.isfinite(everything)] if np.isfinite(everything).any() else np.zeros(1)
-    low = float(everything.min()) if what == "target" else 0.0
-    high = float(everything.max()) if what == "target" else float(np.quantile(everything, 0.95))
-    for layer in layers:
-        place = (np.nan_to_num(values(layer)) - low) / ((high - low) or 1.0)
-        layer.columns[f"color_{key}"] = [shades[i] for i in np.clip(place * 255, 0, 255).astype(int)]
-    gradient = f"linear-gradient(to right, {', '.join(shades[::32] + shades[-1:])})"
-    more = "" if what == "target" else " or more"
-    return Choice(key, what, name, short_number(low), short_number(high) + more, gradient)
-
-
-def _grouped(layers: Sequence[_Layer], name: str) -> Choice:
-    """Colour by group: the ten most frequent have a colour and a shape each, all others are grey."""
-    drawn = [_picked(layer.points.group, layer.rows) for layer in layers]
-    frequent = Counter(group for groups in drawn for group in groups).most_common(len(GROUP_COLOURS))
-    style = {
-        group: (GROUP_COLOURS[i], GROUP_SHAPES[i % len(GROUP_SHAPES)])
-        for i, group in enumerate(sorted((group for group, _ in frequent), key=_natural))
-    }
-    other = (OTHER_COLOUR, "circle")
-    for layer, groups in zip(layers, drawn, strict=True):
-        layer.columns["color_group"] = [style.get(group, other)[0] for group in groups]
-        layer.columns["marker_group"] = [style.get(group, other)[1] for group in groups]
-    chips = [(_GLYPHS[shape], colour, group) for group, (colour, shape) in style.items()]
-    others = len({group for groups in drawn for group in groups}) - len(style)
-    return Choice("group", "group", name, chips=tuple(chips + [("●", OTHER_COLOUR, f"{others} others")] * (others > 0)))
-
-
-def _natural(text: str) -> tuple[float, str]:
-    try:
-        return float(text), text
-    except ValueError:
-        return float("inf"), text
-
-
 def _picked(texts: tuple[str, ...] | None, rows: np.ndarray) -> list[str]:
     return [texts[i] for i in rows] if texts else [""] * len(rows)
 
 
-def _texts(layer: _Layer) -> dict[str, list[str]]:
-    points, rows = layer.points, layer.rows
+def _lines(sides: Sequence[Side]) -> list[tuple[str, str]]:
+    """Return what the tooltip says: words, and the column that stands beside them."""
+    tasks = {side.run.task for side in sides}
+    if tasks == {"numbers"}:
+        return [("target", "truth"), ("prediction", "guess"), ("off by", "miss"), ("split", "split")]
+    if tasks == {"classes"}:
+        return [("class", "truth"), ("predicted", "guess"), ("split", "split")]
+    known = all(side.run.points.category is not None for side in sides)
+    return [("class", "truth")] * known + [("split", "split")]
 
-    digits = [decimals(float(size)) for size in points.target.std(0)]
+
+def _texts(layer: Layer, lines: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    points, rows = layer.points, layer.rows
+    texts = {name: _picked(getattr(points, name), rows) for name in ("label", "group", "split")}
+    columns = {column for _, column in lines}
+    if "miss" not in columns:
+        named = {"truth": class_names, "guess": guessed_names}
+        return texts | {name: _picked(of(points), rows) for name, of in named.items() if name in columns}
+    digits = [decimals(float(size)) for size in np.nanstd(points.target, axis=0)]
 
     def numbers(values: np.ndarray) -> list[str]:
         return [", ".join(fixed(float(x), d) for x, d in zip(row, digits, strict=True)) for row in values[rows]]
 
-    return {
-        "label": _picked(points.label, rows),
-        "group": _picked(points.group, rows),
-        "split": _picked(points.split, rows),
+    return texts | {
         "truth": numbers(points.target),
         "guess": numbers(points.prediction),
         "miss": numbers(points.prediction - points.target),
     }
 
 
-def _tile(layers: Sequence[_Layer]) -> list[str]:
+def _tile(layers: Sequence[Layer]) -> list[str]:
     """Give every row its thumbnail; two runs on the same images share them."""
     stacks = [layer.points.thumb for layer in layers if layer.points.thumb is not None]
     if len(stacks) < len(layers):
@@ -264,7 +176,7 @@ def _tile(layers: Sequence[_Layer]) -> list[str]:
     return data_uris(np.stack(images), _EDGES, THUMB_BYTES) if len({i.shape for i in images}) == 1 else []
 
 
-def _plot(columns: dict[str, np.ndarray | list[str]], target: str, *, images: bool, height: int) -> dict[str, object]:
+def _plot(columns: dict[str, np.ndarray | list[str]], target: str, tips: str, height: int) -> dict[str, object]:
     from bokeh.core.types import ID
     from bokeh.embed import json_item
     from bokeh.models import ColumnDataSource, HoverTool
@@ -284,17 +196,16 @@ def _plot(columns: dict[str, np.ndarray | list[str]], target: str, *, images: bo
         "x", "y", source=source, size=8, marker="marker", fill_color="color", fill_alpha=0.85, line_color=None,
         hover_line_color="#808080", hover_fill_color="color", hover_fill_alpha=1.0,
     )  # fmt: skip
-    tips = _tooltip(images=images, grouped=any(columns["group"]))
     plot.add_tools(HoverTool(renderers=[glyphs], tooltips=tips, limit=1, point_policy="snap_to_data"))
     return _numbered(cast(dict[str, object], json_item(plot, ID(target))))
 
 
-def _tooltip(*, images: bool, grouped: bool) -> str:
+def _tooltip(lines: Sequence[tuple[str, str]], layer: Layer, *, images: bool) -> str:
     """A fixed template: `@column` is filled in by Bokeh, which escapes it."""
-    lines = [("target", "truth"), ("prediction", "guess"), ("off by", "miss"), ("split", "split")]
-    lines += [("group", "group")] if grouped else []
+    grouped = [("group", "group")] if any(layer.columns["group"]) else []
     cells = "".join(
-        f'<tr><td style="color:#666;padding-right:10px">{name}</td><td>@{column}</td></tr>' for name, column in lines
+        f'<tr><td style="color:#666;padding-right:10px">{name}</td><td>@{column}</td></tr>'
+        for name, column in [*lines, *grouped]
     )
     image = '<img src="@thumb" alt="" width="72" style="display:block;image-rendering:pixelated">' if images else ""
     return (

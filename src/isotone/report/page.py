@@ -7,16 +7,11 @@ remote address. Styles must be allowed inline, because Bokeh and the figures car
 
 import base64
 import hashlib
-import os
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-
-from isotone.errors import CheckpointError
+from isotone.report.cards import view_cards, worst_cards
 from isotone.report.collect import collect
 from isotone.report.contents import Run, Side
 from isotone.report.figures import (
@@ -27,17 +22,25 @@ from isotone.report.figures import (
     group_figure,
     scatter_figure,
     short_number,
+    watch_figure,
 )
-from isotone.report.headline import Verdict, judged_split, name_sides, same_data, target_scores, verdict
+from isotone.report.figures_classes import (
+    MOST_CLASSES,
+    class_group_figure,
+    confusion_figure,
+    mistakes,
+    recall_figure,
+    shown_classes,
+)
+from isotone.report.headline import Target, Verdict, judged_split, name_sides, same_data, target_scores, verdict
+from isotone.report.headline_classes import class_scores, class_verdict
+from isotone.report.headline_unlabelled import health, probe_command, unlabelled_verdict
 from isotone.report.map import embedding_maps
-from isotone.report.thumbnails import data_uri
+from isotone.report.probes import probe_lines, probe_notes, stage_figures
+from isotone.report.writing import write_page
 
-WORST = 12
-MOST_VIEWS = 8  # sampled rows, with up to MOST_COPIES views of each
-MOST_COPIES = 4
+MOST_COUNTED = 40  # classes in the table of rows by class
 STATISTICS = ("min", "median", "mean", "max", "std")
-_WORST_EDGE = 96
-_VIEW_EDGE = 80
 _ORDER = (
     ("Spearman", "spearman", "Rank correlation between distances in the representation and distances of the targets; "
      "1 is the same order everywhere, 0 is none."),
@@ -46,15 +49,6 @@ _ORDER = (
     ("Ordered triples", "ordered_triples", "For a row and two others, how often the one nearer in target is also "
      "nearer in the representation; 1 is always, 0.5 is chance."),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Card:
-    """A row of the data shown by itself: its pictures (data URIs, perhaps none), its label and lines below it."""
-
-    pictures: tuple[str, ...]
-    label: str
-    lines: tuple[str, ...]
 
 
 def write_report(run: Path, against: Path | None = None) -> Path:
@@ -73,7 +67,7 @@ def write_report(run: Path, against: Path | None = None) -> Path:
     """
     sides = name_sides(collect(run), None if against is None else collect(against))
     path = run / "report.html"
-    _write(path, render(sides))
+    write_page(path, render(sides))
     return path
 
 
@@ -95,15 +89,24 @@ def render(sides: Sequence[Side]) -> str:
         run=sides[-1].run,
         side=sides[-1],
         split=judged_split(sides[-1].run),
-        verdict=verdict(sides),
+        verdict=_verdict(sides),
         notes=_notes(sides),
-        targets=[target_scores(sides, j) for j in range(len(sides[-1].run.data.target_names))],
+        targets=_targets(sides),
+        health=health(sides) if sides[-1].run.task == "none" else [],
+        probe_command=probe_command(sides[-1].run),
+        probes=probe_lines(sides),
+        probe_notes=probe_notes(sides),
+        stages=stage_figures(sides),
         order=_order(sides),
         maps=maps,
         map_json=htmlsafe_json_dumps({"items": maps.items, "thumbs": maps.thumbs}),
         **_pictures(sides),
-        worst=_worst(sides),
-        views=_views(sides[-1].run),
+        mistakes=mistakes(sides[-1]),
+        worst=worst_cards(sides),
+        views=view_cards(sides[-1].run),
+        unlabelled=sides[-1].run.task != "none"
+        and sides[-1].run.data.labelled not in (None, sides[-1].run.data.counts),
+        counted=_counted(sides[-1].run),
         leakage=_leakage(sides[-1].run),
         statistics=_statistics(sides[-1].run),
         settings=_settings(sides),
@@ -116,23 +119,6 @@ def render(sides: Sequence[Side]) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside the target, then rename: the page is whole or not there."""
-    beside = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
-    try:
-        with beside.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"The report cannot be written to {path}: {error.strerror}. Make room or make the folder writable, "
-            "then run `isotone report` again."
-        ) from error
 
 
 def _file(name: str) -> str:
@@ -157,12 +143,25 @@ def _sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
+def _verdict(sides: Sequence[Side]) -> Verdict:
+    tasks = {side.run.task for side in sides}
+    if len(tasks) > 1:
+        return Verdict("The two runs do different things, so they cannot be compared: read each by itself.", "open")
+    return {"numbers": verdict, "classes": class_verdict, "none": unlabelled_verdict}[tasks.pop()](sides)
+
+
+def _targets(sides: Sequence[Side]) -> list[Target]:
+    run = sides[-1].run
+    if run.task == "numbers":
+        return [target_scores(sides, j) for j in range(len(run.data.target_names))]
+    return [class_scores(sides)] if run.task == "classes" else []
+
+
 def _notes(sides: Sequence[Side]) -> list[str]:
     notes: list[str] = []
-    if judged_split(sides[-1].run) != "test":
-        notes.append(
-            "There are no test rows: the errors are those of the validation rows, which also picked the epoch."
-        )
+    what = {"numbers": "the errors are those", "classes": "the accuracy is that"}.get(sides[-1].run.task)
+    if what and judged_split(sides[-1].run) != "test":
+        notes.append(f"There are no test rows: {what} of the validation rows, which also picked the epoch.")
     if len(sides) == 2 and not same_data(sides):
         notes.append("The two runs used different data or splits: read each by itself.")
     return notes
@@ -178,8 +177,12 @@ def _order(sides: Sequence[Side]) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _pictures(sides: Sequence[Side]) -> dict[str, Sequence[object]]:
+def _pictures(sides: Sequence[Side]) -> Mapping[str, object]:
     """Draw what there is to draw; a list without pictures leaves its section out."""
+    curves = [(side, curve_figure(side)) for side in sides if side.run.log]
+    curves += [(side, found) for side in sides if (found := watch_figure(side))]
+    if sides[-1].run.task != "numbers":
+        return {"curves": curves, **_class_pictures(sides)}
     split, names = judged_split(sides[-1].run), sides[-1].run.data.target_names
     alike = [side for side in sides if side.run.data.target_names == names and split in side.run.points.split]
     same_bins = len({tuple((b.low, b.high) for b in side.run.bins) for side in sides}) == 1
@@ -188,42 +191,35 @@ def _pictures(sides: Sequence[Side]) -> dict[str, Sequence[object]]:
         "scatters": [(side, scatter_figure(side, j, alike, split)) for j in range(len(names)) for side in alike],
         "bins": [bin_figure(group) for group in binned if group[0].run.bins],
         "groups": [group_figure([side for side in sides if side.run.groups])] if sides[-1].run.groups else [],
-        "curves": [(side, curve_figure(side)) for side in sides if side.run.log],
+        "confusions": [],
+        "recalls": [],
+        "cut": 0,
+        "unbarred": 0,
+        "curves": curves,
     }
 
 
-def _worst(sides: Sequence[Side]) -> list[Card]:
-    """The rows that the run predicts worst, by the first target, with the other run's prediction of them."""
-    points, split = sides[-1].run.points, judged_split(sides[-1].run)
-    rows = np.flatnonzero(np.array([side == split for side in points.split], dtype=bool))
-    miss = np.nan_to_num(np.abs(points.prediction - points.target)[rows, 0])
-    others = [(side.name, _predictions(side.run)) for side in sides[:-1] if same_data(sides)]
-    digits = decimals(float(points.target[:, 0].std()))
-    cards: list[Card] = []
-    for i in rows[np.argsort(-miss, kind="stable")[:WORST]]:
-        lines = [f"target {fixed(points.target[i, 0], digits)}", f"predicted {fixed(points.prediction[i, 0], digits)}"]
-        lines += [f"{name} {fixed(of[int(points.index[i])], digits)}" for name, of in others if points.index[i] in of]
-        picture = () if points.thumb is None else (data_uri(points.thumb[i], _WORST_EDGE),)
-        cards.append(Card(picture, points.label[i], tuple(lines)))
-    return cards
+def _class_pictures(sides: Sequence[Side]) -> Mapping[str, object]:
+    confusions = [(side, confusion_figure(side)) for side in sides]
+    recall, group = recall_figure(sides), class_group_figure(sides)
+    classes = sides[-1].run.classes
+    table = None if classes is None else classes.confusion
+    return {
+        "scatters": [],
+        "bins": [],
+        "groups": [group] if group else [],
+        "confusions": [(side, found) for side, found in confusions if found],
+        "recalls": [recall] if recall else [],
+        "unbarred": max(0, len(classes.rows) - MOST_CLASSES) if classes else 0,
+        "cut": 0 if table is None or len(shown_classes(table)) == len(table) else len(shown_classes(table)),
+    }
 
 
-def _predictions(run: Run) -> dict[int, float]:
-    return {int(i): float(p) for i, p in zip(run.points.index, run.points.prediction[:, 0], strict=True)}
-
-
-def _views(run: Run) -> list[Card]:
-    if run.views is None:
-        return []
-    digits = [decimals(float(size)) for size in run.points.target.std(0)]
-    return [
-        Card(
-            tuple(data_uri(image, _VIEW_EDGE) for image in run.views.image[i][:MOST_COPIES]),
-            run.views.label[i],
-            ("target " + ", ".join(fixed(y, d) for y, d in zip(run.views.target[i], digits, strict=False)),),
-        )
-        for i in range(min(len(run.views.label), MOST_VIEWS))
-    ]
+def _counted(run: Run) -> tuple[list[tuple[str, list[int]]], int]:
+    """Return how many rows of the most frequent classes are on each side, and how many other classes there are."""
+    counts = sorted(run.data.classes.items(), key=lambda item: (-item[1]["train"], item[0]))
+    rows = [(name, list(row.values())) for name, row in counts]
+    return rows[:MOST_COUNTED], max(0, len(rows) - MOST_COUNTED)
 
 
 def _leakage(run: Run) -> Verdict:
@@ -237,7 +233,7 @@ def _leakage(run: Run) -> Verdict:
         return Verdict(f"None of the {tested:,} test groups ({data.group_name}) was seen in training.", "better")
     return Verdict(
         f"{data.shared_groups:,} of the {tested:,} test groups ({data.group_name}) were also seen in training: "
-        "expect larger errors on groups that are new.",
+        f"expect {'more' if run.task == 'classes' else 'larger'} errors on groups that are new.",
         "worse",
     )
 

@@ -117,15 +117,19 @@ class Cached(nn.Module):
         self._calls: list[_Call] = []
         self._held = 0  # rows whose graph is kept
 
-    def forward(self, views: Shaped[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
+    def forward(self, views: Shaped[Tensor, "n *shape"], part: str | None = None) -> Float[Tensor, "n *d"]:
         """Return the embeddings (n, d) of views (n, ...), as a leaf of the graph unless they all fit.
+
+        Args:
+            views: (n, ...).
+            part: handed on: `net(views, part)`, for networks with named parts (`isotone.nets.network.Network`).
 
         Raises:
             ConfigError: for views that require a gradient.
             ShapeError: where the network does not return one row for each row.
         """
         if self.micro_batch == 0 or self._fits(views):
-            return self.net(views)
+            return self.net(views) if part is None else self.net(views, part)
         if torch.is_grad_enabled() and views.requires_grad:
             raise ConfigError(
                 "gradient caching ends at the views, and these require a gradient. Pass views.detach(), or make what "
@@ -134,16 +138,16 @@ class Cached(nn.Module):
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.net.parameters())
         buffers = copy_buffers(self.net) if learns else {}
         chunks: list[_Chunk] = []
-        parts: list[Tensor] = []
+        embedded: list[Tensor] = []
         with torch.no_grad(), _unsynchronised(self.net):
-            for part in views.tensor_split(max(1, -(-len(views) // self.micro_batch))):
-                chunks.append(_Chunk(part, _Draws.now(part)))
-                parts.append(_rows(self.net, part))
+            for chunk in views.tensor_split(max(1, -(-len(views) // self.micro_batch))):
+                chunks.append(_Chunk(chunk, _Draws.now(chunk)))
+                embedded.append(_rows(self.net, chunk, part))
         torch.clear_autocast_cache()  # torch 2.10 keeps weights there that were cast without a graph (#158232)
-        leaf = torch.cat(parts)
+        leaf = torch.cat(embedded)
         if learns:
             leaf.requires_grad_()
-            self._calls.append(_Call(leaf, chunks, buffers, _autocast(views.device)))
+            self._calls.append(_Call(leaf, chunks, part, buffers, _autocast(views.device)))
         return leaf
 
     def backward(self, total: Float[Tensor, ""]) -> None:
@@ -184,7 +188,7 @@ class Cached(nn.Module):
             with nullcontext() if final else _unsynchronised(self.net):
                 chunk.draws.restore()
                 with torch.autocast(device, dtype=call.autocast, enabled=call.autocast is not None):
-                    z = self.net(chunk.views)
+                    z = _rows(self.net, chunk.views, call.part)
                 with torch.autocast(device, enabled=False):
                     torch.autograd.backward(z, grad)
 
@@ -222,12 +226,13 @@ class _Call:
 
     leaf: Tensor  # (n, d), receives the loss's gradient
     chunks: list[_Chunk]
+    part: str | None
     buffers: dict[str, Tensor]  # as they were before the call
     autocast: torch.dtype | None
 
 
-def _rows(net: nn.Module, views: Tensor) -> Tensor:
-    z = net(views)
+def _rows(net: nn.Module, views: Tensor, part: str | None) -> Tensor:
+    z: object = net(views) if part is None else net(views, part)
     if not isinstance(z, Tensor) or z.dim() < 1 or len(z) != len(views):
         came = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
         raise ShapeError(

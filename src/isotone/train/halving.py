@@ -156,8 +156,8 @@ class _Agreeing(nn.Module):
         super().__init__()
         self.halving, self.net = halving, net
 
-    def forward(self, views: Shaped[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
-        return self.halving.agree(lambda: self.net(views))
+    def forward(self, views: Shaped[Tensor, "n *shape"], part: str | None = None) -> Float[Tensor, "n *d"]:
+        return self.halving.agree(lambda: self.net(views) if part is None else self.net(views, part))
 
 
 def _alone(where: str, reason: str) -> str:

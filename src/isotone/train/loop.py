@@ -1,16 +1,16 @@
 """The training loop: short, resumable to the bit, and it stops when something is wrong.
 
-Knows a method by three functions (`build`, `loss`, `score`). All that is random is a function of (seed, epoch, sample,
-view) or of (seed, step), so a checkpoint holds no generator and a resumed run is the run that was never stopped.
+Knows a method by three functions (`loss`, `after_step`, `score`). All that is random is a function of (seed, epoch,
+sample, view) or of (seed, step): a checkpoint holds no generator, and a resumed run is the run that was never stopped.
 """
 
 import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from isotone.data.loader import epoch_batches, load_batches
 from isotone.data.views import Views
-from isotone.errors import DivergenceError, StoppedError
+from isotone.errors import DivergenceError, ShapeError, StoppedError
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key
 from isotone.records import Batch, Dataset, LossOutput, Method, Tags
@@ -56,6 +56,9 @@ class Job:
         folder: the run folder; holds `checkpoints/` and `log.jsonl`.
         go_on: the command that resumes the run, for messages.
         memory: what `method.memory` returned.
+        partners: for methods that pair each row with another input: from rows of the data set (b,) and an epoch to
+            views of their partners (v, b, ...).
+        watch: looks at the network from time to time and returns numbers for the log; changes nothing.
     """
 
     method: Method
@@ -67,6 +70,8 @@ class Job:
     folder: Path
     go_on: str
     memory: nn.Module | None = None
+    partners: Callable[[np.ndarray, int], Tensor] | None = None
+    watch: Callable[[nn.Module], dict[str, float]] | None = None
 
     @property
     def epochs(self) -> int:
@@ -81,8 +86,19 @@ class Job:
     @property
     def lr(self) -> float:
         """The learning rate for this batch size: SGD's is named for batches of 256 and grows with the batch."""
-        batch = min(self.settings.batch_size, len(self.dataset.rows("train")))
+        batch = min(self.settings.batch_size, len(training_rows(self.method, self.dataset)))
         return self.nominal_lr * (batch / 256 if self.settings.optimizer == "sgd" else 1.0)
+
+
+def training_rows(method: Method, dataset: Dataset) -> np.ndarray:
+    """Return the rows that a method trains on, ascending: those with a label where it needs labels, else all of train.
+
+    Args:
+        method: says what it needs.
+        dataset: split.
+    """
+    labels = {"target", "category", "label"} & set(method.needs)
+    return dataset.labelled("train") if labels else dataset.rows("train")
 
 
 @dataclass
@@ -125,7 +141,8 @@ class _Loop:
         self.memory = nn.Module() if job.memory is None else job.memory.to(accelerator.device)
         accelerator.prepare_model(self.net, evaluation_mode=True)  # precision; the gradients we average ourselves
         self.optimizer = accelerator.prepare_optimizer(build_optimizer(self.net, self.settings, job.lr))
-        self.rows, self.val = job.dataset.rows("train"), job.dataset.rows("val")
+        self.rows, self.val = training_rows(job.method, job.dataset), job.dataset.labelled("val")
+        self.tags = _tags(job.dataset, self.rows)
         self.per_epoch = len(epoch_batches(self.rows, self.settings.batch_size, self.settings.seed, 0))
         self.steps = job.epochs * self.per_epoch
         self.state = _State()
@@ -177,12 +194,21 @@ class _Loop:
         device, step = self.accelerator.device, self.state.step
         views = self.job.views.random(inputs.to(device), index, epoch, self.method.views)
         scaled = self.job.scaling.standardise(target).to(device)
-        tags = Tags(torch.from_numpy(index).to(device), target=target.to(device), scaled=scaled)
+        known = self.tags.map(lambda x: x[index].to(device))
+        partners = None if self.job.partners is None else self.job.partners(index, epoch).to(device)
+        batch = Batch(
+            views,
+            replace(known, target=target.to(device), scaled=scaled),
+            partners,
+            step=step,
+            epoch=epoch,
+            seed=self.settings.seed,
+        )
         lr = learning_rate(self.settings, base=self.job.lr, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         out = self.halving.run(
-            lambda micro_batch: self._differentiate(Batch(views, tags), index, micro_batch),
+            lambda micro_batch: self._differentiate(batch, index, micro_batch),
             rows=views.shape[0] * views.shape[1],
             where=f"step {step + 1} of {self.steps}",
         )
@@ -191,7 +217,7 @@ class _Loop:
             self.accelerator.clip_grad_norm_(self.net.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.method.after_step(self.job.memory, out)
+        self.method.after_step(self.net, self.job.memory, out)
         self._count(out, lr)
         return float(out.total.detach())
 
@@ -200,15 +226,29 @@ class _Loop:
         torch.manual_seed(key("step", self.settings.seed, self.state.step, self.accelerator.process_index))  # dropout
         cached = Cached(self.net, micro_batch=micro_batch, backward=self.accelerator.backward)
         with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
-            out = self.method.loss(self.halving.agreeing(cached), batch, self.job.memory)
+            out = self._loss(self.halving.agreeing(cached), batch, index)
         loss = float(out.total.detach())
         if not math.isfinite(loss):
-            with torch.no_grad():
-                z = cached(batch.views.flatten(0, 1)).reshape(*batch.views.shape[:2], -1)
-            bad = (~torch.isfinite(z)).any(2).any(0).cpu().numpy()
-            raise self._diverged(f"the loss is {loss}", index[bad] if bad.any() else index)
+            bad = self._not_finite(batch, index)
+            raise self._diverged(f"the loss is {loss}", bad if len(bad) else index)
         self.halving.agree(lambda: cached.backward(out.total))
         return out
+
+    def _loss(self, net: nn.Module, batch: Batch, index: np.ndarray) -> LossOutput:
+        """Return the method's loss; a loss that refuses embeddings because the network diverged says that it did."""
+        try:
+            return self.method.loss(net, batch, self.job.memory)
+        except ShapeError as error:
+            bad = self._not_finite(batch, index)
+            if not len(bad):
+                raise
+            raise self._diverged("the representation is not finite", bad) from error
+
+    def _not_finite(self, batch: Batch, index: np.ndarray) -> np.ndarray:
+        """Return the samples whose representation is not finite."""
+        with torch.no_grad():
+            h = Cached(self.net, micro_batch=self.halving.micro_batch)(batch.views.flatten(0, 1))
+        return index[(~torch.isfinite(h.reshape(*batch.views.shape[:2], -1))).any(2).any(0).cpu().numpy()]
 
     def _count(self, out: LossOutput, lr: float) -> None:
         sums = self.state.sums
@@ -218,12 +258,9 @@ class _Loop:
         self.state.step += 1
 
     def _end_epoch(self, epoch: int) -> None:
-        score = None
         by_score = self.method.select == "val"
-        if by_score or epoch % max(1, self.job.epochs // SCORES) == 0 or epoch == self.job.epochs - 1:
-            score = self._score()
-            if not math.isfinite(score):
-                raise self._diverged(f"the validation score is {score}", self.val)
+        due = epoch % max(1, self.job.epochs // SCORES) == 0 or epoch == self.job.epochs - 1
+        score = self._score() if self.method.scored and (by_score or due) else None
         if by_score and score is not None and score < self.state.best_score:
             self.state.best_score = score
             self.state.best = {name: x.detach().clone() for name, x in self.net.state_dict().items()}
@@ -238,6 +275,7 @@ class _Loop:
             "micro_batch": self.halving.micro_batch,
             "score": score,
             "parts": means,
+            "watch": self.job.watch(self.net) if due and self.main and self.job.watch is not None else {},
         }
         self.state.sums = {}
         if self.main:
@@ -254,8 +292,11 @@ class _Loop:
             chunk=min(256, self.halving.micro_batch or 256),
         )
         target = torch.from_numpy(self.job.dataset.target[self.val])
-        tags = Tags(torch.from_numpy(self.val), target=target, scaled=self.job.scaling.standardise(target))
-        return self.method.score(out, tags)
+        known = self.tags.map(lambda x: x[self.val])
+        score = self.method.score(out, replace(known, target=target, scaled=self.job.scaling.standardise(target)))
+        if not math.isfinite(score):
+            raise self._diverged(f"the validation score is {score}", self.val)
+        return score
 
     def _diverged(self, what: str, rows: np.ndarray) -> DivergenceError:
         labels = self.job.dataset.label[rows]
@@ -328,6 +369,16 @@ class _Loop:
             temporary = log.with_name(".tmp-log.jsonl")
             temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
             os.replace(temporary, log)
+
+
+def _tags(dataset: Dataset, train: np.ndarray) -> Tags:
+    """Return what is known of every row of the data set; `instance` counts the training rows, -1 for the others."""
+    n = len(dataset.target)
+    instance = np.full(n, -1)
+    instance[train] = np.arange(len(train))
+    sequence = None if dataset.sequence is None else np.unique(dataset.sequence, return_inverse=True)[1]
+    known = {"instance": instance, "category": dataset.category, "sequence": sequence, "time": dataset.time}
+    return Tags(**{name: None if x is None else torch.from_numpy(x) for name, x in known.items()})
 
 
 def _step(line: str) -> float:

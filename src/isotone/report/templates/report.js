@@ -23,7 +23,7 @@
         x: place(columns[`${projection}_x`]),
         y: place(columns[`${projection}_y`]),
         color: columns[`color_${colour}`],
-        marker: colour === "group" ? columns.marker_group : Array(hidden.length).fill("circle"),
+        marker: columns[`marker_${colour}`] || Array(hidden.length).fill("circle"),
       };
     }
     for (const key of document.querySelectorAll(".key")) key.hidden = key.dataset.key !== colour;

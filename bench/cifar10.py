@@ -1,0 +1,57 @@
+"""The small CIFAR-10 experiment of docs/results.md: write its table (10,000 + 1,000 + 10,000 images), collect its runs.
+
+python bench/cifar10.py table TRAIN.parquet TEST.parquet cifar10k.parquet
+python bench/cifar10.py results runs/cifar-*
+
+The first 11,000 training images (the last 1,000 of them for validation) and all 10,000 test images; classes by name.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+TRAIN, VAL = 10_000, 1_000
+
+
+def table(train: Path, test: Path, out: Path) -> None:
+    """Write a Parquet table with the columns image, class and split."""
+    first, last = pd.read_parquet(train)[: TRAIN + VAL], pd.read_parquet(test)
+    both = pd.concat([first, last], ignore_index=True)
+    split = np.repeat(["train", "val", "test"], [TRAIN, VAL, len(last)])
+    pd.DataFrame({"image": both["image"], "class": both["class_name"], "split": split}).to_parquet(out)
+
+
+def results(runs: list[Path]) -> None:
+    """Print each run's newest probes, and for each method the mean over its seeds with the standard error."""
+    rows = [row for run in runs for row in _probes(run)]
+    frame = pd.DataFrame(rows)
+    print(f"| method | {' | '.join(sorted(frame['probe'].unique()))} | seeds | seconds |")
+    print("|---" * (frame["probe"].nunique() + 3) + "|")
+    for method, found in frame.groupby("method", sort=False):
+        cells = []
+        for probe in sorted(frame["probe"].unique()):
+            scores = 100 * found[found["probe"] == probe]["score"]
+            error = scores.std(ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else float("nan")
+            cells.append(f"{scores.mean():.1f} ± {error:.1f}" if len(scores) else "")
+        print(f"| {method} | {' | '.join(cells)} | {found['seed'].nunique()} | {found['seconds'].median():.0f} |")
+
+
+def _probes(run: Path) -> list[dict[str, object]]:
+    about = json.loads((run / "run.json").read_text())
+    found: dict[str, float] = {}
+    for line in (run / "probes.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        found[f"{row['probe']} {row['stage']}" if "stage" in row else row["probe"]] = row["score"]
+    method = run.name.rpartition("-")[0]
+    shared = {"method": method, "seed": about["seed"], "seconds": about["seconds"]}
+    return [{**shared, "probe": probe, "score": score} for probe, score in found.items()]
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "table":
+        table(*map(Path, sys.argv[2:5]))
+    else:
+        results([Path(name) for name in sys.argv[2:]])

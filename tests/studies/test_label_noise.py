@@ -1,0 +1,71 @@
+"""The label-noise study: four encoders a share of noise, judged with right labels; finished runs are not made again."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from isotone.errors import ConfigError
+from isotone.studies.label_noise import ARMS, Cell, _answer, label_noise
+
+SETTINGS = {"category": "digit", "passes": 2, "batch_size": 32, "image_size": 16, "encoder": "small-cnn"}
+
+
+def _table(folder: Path, rows: int = 150) -> Path:
+    found = load_digits()
+    for i in range(rows):
+        Image.fromarray((np.kron(found.images[i], np.ones((2, 2))) * (255 / 16)).astype(np.uint8)).save(
+            folder / f"{i}.png"
+        )
+    lines = [f"{i}.png,d{found.target[i]}" for i in range(rows)]
+    (folder / "t.csv").write_text("\n".join(["image,digit", *lines]) + "\n")
+    return folder / "t.csv"
+
+
+def test_every_cell_is_trained_judged_and_shown_and_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    table, out = _table(tmp_path), tmp_path / "study"
+    page = label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
+    found = pd.read_csv(out / "study.csv")
+    assert list(found["arm"]) == [*ARMS, *ARMS]
+    assert found["accuracy"].between(0, 1).all()
+    assert found["accuracy"].mean() > 0.2  # ten digits: 0.1 by chance
+    text = page.read_text()
+    assert "Label noise" in text
+    assert "<svg" in text
+    assert all(arm in text for arm in ARMS)
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/metrics.json")}
+    assert len(before) == 8
+    label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/metrics.json")} == before
+    assert page.read_text() == text
+
+
+def test_a_share_of_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        label_noise(tmp_path / "t.csv", out=tmp_path / "s", noise=(1.0,), category="digit")
+    assert str(caught.value) == "`noise` must be between 0 and 0.99, got 1."
+
+
+def test_a_cell_has_a_folder_of_its_own() -> None:
+    assert Cell(2, 0.25, "twice as long").folder == "seed2-noise25-twice-as-long"
+
+
+def test_the_answer_counts_seeds_and_shows_the_control() -> None:
+    found = {
+        ("pretrained", 0.5): (0.40, 0.50),
+        ("clusterfit", 0.5): (0.46, 0.48),
+        ("twice as long", 0.5): (0.41, 0.50),
+    }
+    lead, line = _answer(found, (0.0, 0.5))
+    assert lead == "ClusterFit transfers better than plain pretraining at 50 % wrong labels."
+    assert line == "50 % wrong: ClusterFit +2.0 points (1 of 2 seeds), twice as long +0.5 points."
+    worse = {**found, ("clusterfit", 0.5): (0.3, 0.3)}
+    assert _answer(worse, (0.5,))[0] == (
+        "ClusterFit transfers no better than plain pretraining at any share of wrong labels."
+    )
