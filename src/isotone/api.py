@@ -121,7 +121,8 @@ class Run:
         def reading() -> Dataset:
             return self._probed(data, columns, Beside(groups, split), quiet)
 
-        model, seed, accelerator = self.model, self.settings.train.seed, engine(self.settings)
+        model, seed = self.model, self.settings.train.seed
+        accelerator = engine(replace(self.settings, train=replace(self.settings.train, precision="no")))
         subject = Subject(
             model.encoder, model.views, model.shape, reading, kept=kept, accelerator=accelerator, seed=seed
         )

@@ -24,7 +24,7 @@ from isotone.evaluate.stage_two import fit_head
 from isotone.export.saved import Model, save_model
 from isotone.export.teacher import load_teacher, taught
 from isotone.folder import existing, write_json
-from isotone.methods.needs import suited
+from isotone.methods.needs import needs_label, suited
 from isotone.nets.encoders import build_encoder, pretrained_statistics
 from isotone.nets.network import Network
 from isotone.nets.norms import group_norm
@@ -272,7 +272,7 @@ def _partners(settings: Settings, dataset: Dataset, views: Views, device: torch.
         augment = settings.net.augment if kind == dataset.kind else ("mild",)
         other = replace(settings, net=replace(settings.net, augment=augment, pretrained=False))
     own = _views(other, second, kind, dataset.rows("train"), _shape(settings, second, kind), "")
-    return second_views(dataset, own, device)
+    return second_views(dataset, own, device, count=settings.method.views)
 
 
 def _second_inputs(dataset: Dataset) -> tuple[np.ndarray, Kind]:
@@ -287,7 +287,8 @@ def _watch(
     """Return the online signal of a method that has no score of its own."""
     if run.settings.method.scored:
         return None
-    return online(run.dataset, run.model.views, device=device, seed=run.settings.train.seed, stream=stream)
+    seed, ordered = run.settings.train.seed, needs_label(run.settings.method)
+    return online(run.dataset, run.model.views, device=device, seed=seed, ordered=ordered, stream=stream)
 
 
 def _judge(folder: Path, run: Prepared, device: torch.device) -> None:

@@ -158,7 +158,7 @@ def flag_value(arguments: Sequence[str], flag: str) -> str | None:
         'baseline'
     """
     found = None
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if word == flag or word.startswith(f"{flag}="):
             found = following if word == flag else word.partition("=")[2]
     return found

@@ -323,14 +323,22 @@ def test_arrays_are_asked_for_where_not_all_features_are_kept(
     )
 
 
-@pytest.mark.parametrize("change", [lambda x, y: (x + 1, y), lambda x, y: (x, y + 1)])
-def test_other_data_are_refused(run: isotone.Run, change: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
-    x, y = change(ROWS, np.stack([Y, -2 * Y], 1))
+def test_other_data_are_probed_too(run: isotone.Run) -> None:
+    """Transfer: other rows and another target of the same form, read with the run's encoder."""
+    own = run.evaluate("linear", (ROWS, np.stack([Y, -2 * Y], 1)), groups=np.arange(120) // 4)
+    other = run.evaluate("linear", (ROWS, 100 * Y), groups=np.arange(120) // 4)
+    assert [row["target"] for row in other] == ["target"]
+    assert other[0]["score"] == pytest.approx(100 * own[0]["score"], rel=0.1)  # another split
+
+
+def test_data_of_another_form_are_refused(run: isotone.Run) -> None:
     before = (run.folder / "probes.jsonl").read_bytes() if (run.folder / "probes.jsonl").exists() else None
+    width = ROWS.shape[1]
     with pytest.raises(ConfigError) as caught:
-        run.evaluate(data=(x, y), groups=np.arange(120) // 4)
+        run.evaluate(data=(ROWS[:, :-1], Y))
     assert str(caught.value) == (
-        f"the data are not those that {run.folder} was started with. Bring them back, or start a new run with --out."
+        f"the encoder of {run.folder} takes rows of ({width},), but arrays holds rows of shape ({width - 1},). "
+        "Give data of the same form."
     )
     after = (run.folder / "probes.jsonl").read_bytes() if (run.folder / "probes.jsonl").exists() else None
     assert before == after

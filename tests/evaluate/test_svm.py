@@ -64,7 +64,7 @@ def test_the_decision_is_scikit_learns_with_the_protocols_settings() -> None:
     result = svm(data, costs=(0.1,), seed=3)
     weight = {1: 2, -1: 1}
     for c in range(3):
-        model = LinearSVC(C=0.1, dual=True, class_weight=weight, max_iter=2000, random_state=3)
+        model = LinearSVC(C=0.1, dual="auto", class_weight=weight, max_iter=2000, random_state=3)
         oracle = model.fit(x, np.where(y == c, 1, -1)).decision_function(new)
         np.testing.assert_allclose(result.prediction[:, c], oracle, rtol=1e-9)
         assert result.per_class[str(c)] == pytest.approx(average_precision(data.test_y == c, oracle))
@@ -82,7 +82,7 @@ def test_the_cost_of_a_class_is_picked_by_cross_validation() -> None:
     costs = (0.01, 1.0, 10.0)
     rate = []
     for cost in costs:
-        model = LinearSVC(C=cost, dual=True, class_weight={1: 2, -1: 1}, max_iter=2000, random_state=0)
+        model = LinearSVC(C=cost, dual="auto", class_weight={1: 2, -1: 1}, max_iter=2000, random_state=0)
         rate.append(cross_val_score(model, x, y, cv=StratifiedKFold(3), scoring="average_precision").mean())
     assert len(set(rate)) == 3
     multi = ProbeData(data.train_h, data.train_y[:, None], data.val_h, data.val_y[:, None],
@@ -174,14 +174,25 @@ def test_constant_features_score_the_shares_of_the_classes() -> None:
     assert result.score == pytest.approx(1 / 3)
 
 
-def test_fits_that_do_not_converge_are_noted_without_a_warning() -> None:
+def test_fits_that_do_not_converge_are_noted_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isotone.evaluate.svm.MAX_ITER", 2)
     draw = np.random.default_rng(0)
     h, y = draw.normal(size=(120, 30)), draw.integers(0, 2, 120)
     result = svm(ProbeData(h, y, h[:0], y[:0], h, y), costs=(1e5,))
     assert result.notes == (
-        "class 0: not converged after 2000 steps at cost 100000",
-        "class 1: not converged after 2000 steps at cost 100000",
+        "class 0: not converged after 2 steps at cost 100000",
+        "class 1: not converged after 2 steps at cost 100000",
     )
+
+
+def test_the_primal_has_the_optimum_of_the_protocols_dual() -> None:
+    """Where the dual converges: a tolerance of 1e-10 makes it arrive."""
+    data = _digits()
+    h, y = np.concatenate([data.train_h, data.val_h]), np.concatenate([data.train_y, data.val_y])
+    x, new = (a / (np.linalg.norm(a, axis=1, keepdims=True) + 1e-5) for a in (h, data.test_h))
+    model = LinearSVC(C=0.1, dual=True, class_weight={1: 2, -1: 1}, tol=1e-10, max_iter=10**6, random_state=0)
+    oracle = model.fit(x, np.where(y == 0, 1, -1)).decision_function(new)
+    np.testing.assert_allclose(svm(data, costs=(0.1,)).prediction[:, 0], oracle, atol=2e-3)
 
 
 def test_wrong_labels_are_named() -> None:

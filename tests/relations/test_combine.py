@@ -98,7 +98,7 @@ def test_all_three_together_equal_the_definition(seed: int, holes: float, first:
         y[:5],
         y[5:],
     )
-    torch.testing.assert_close(found, slow, rtol=1e-13, atol=0, equal_nan=True)
+    torch.testing.assert_close(found, slow, rtol=1e-13, atol=1e-14, equal_nan=True)  # sums of O(1) that cancel
 
 
 def test_names_and_functions_are_the_same_and_the_order_of_partial_does_not_matter() -> None:

@@ -21,7 +21,7 @@ from isotone.evaluate.subject import Answers, Subject, result_row
 
 MOST = 9216  # numbers of a pooled map: 64 * 12², 256 * 6², 1024 * 3²
 ROWS = {"classes": 5000, "numbers": 3000}  # training rows: what a core fits in about a minute at 9,216 numbers
-PENALTIES = tuple(np.logspace(1, -3, 5).tolist())
+PENALTIES = tuple(np.logspace(1, -2, 4).tolist())
 MAX_ITER = 100
 MEMORY = 2**28  # numbers held at once, 1 GiB: more stages than fit are computed in a further pass
 
@@ -62,7 +62,7 @@ def layers(subject: Subject) -> list[dict[str, Any]]:
     Returns:
         For each column of answers a line a stage, in order: as `result_row`, with `stage` (its name), `stage_index`,
         `map` (channels and sides before pooling) and `width` (numbers after it). The last one is `representation`.
-        Logistic regression has five penalties, 10 to 0.001, and at most 100 steps, in float32.
+        Logistic regression has four penalties, 10 to 0.01, and at most 100 steps, in float32.
 
     Raises:
         ShapeError: a side of the split that the probe needs has no rows.
@@ -77,15 +77,15 @@ def layers(subject: Subject) -> list[dict[str, Any]]:
         h = subject.embed(rows, _Tap(subject.encoder, [found[i] for i in group]))
         for i, part in zip(group, np.split(h, np.cumsum([found[i].width for i in group])[:-1], axis=1), strict=True):
             for column, (one, notes) in enumerate(kept):
-                result = _probe(one, part[np.searchsorted(rows, one.rows)])
-                stage = found[i]
+                result, stage = _probe(one, part[np.searchsorted(rows, one.rows)]), found[i]
+                said = [note.removesuffix(": raise max_iter") for note in result.notes]
                 lines[column, i] = result_row(one, result, seed=subject.seed) | {
                     "probe": "layers",
                     "stage": stage.name or "representation",
                     "stage_index": i,
                     "map": [stage.channels, *stage.size],
                     "width": stage.width,
-                    "notes": [*notes, *result.notes] if i == 0 else list(result.notes),
+                    "notes": [*notes, *said] if i == 0 else said,
                 }
     return [lines[place] for place in sorted(lines)]
 
