@@ -8,7 +8,7 @@ The bars (`bench/bars.py`) are printed; the process exits with 1 if one is misse
 
     python bench/losses.py                     every size on the CPU; writes its rows to bench/losses.csv
     python bench/losses.py --device cuda       the same on a GPU, with more rows; the CPU's rows stay
-    python bench/losses.py --sizes 256 512     prints, and writes only where --out says
+    python bench/losses.py --sizes 256 512     prints, and writes only where --out says; other sizes' rows stay there
 """
 
 import argparse
@@ -35,7 +35,7 @@ WIDTH = 512
 NARROW = (16384, 256)  # (N, D) of the bar for memory
 LONGEST_STEP_S = {"cpu": 20.0, "cuda": 3.0}
 BUDGET_S = {"cpu": 6.0, "cuda": 1.0}  # of a variant at one size; on a GPU all sizes fit in ten minutes
-FEWEST, MOST = 3, 40  # repeats
+FEWEST, MOST = 3, 200  # repeats
 EXACT_UP_TO = 512  # rows; autograd through the loop over positives in float64 keeps 16 N^3 bytes
 SHOWN = {"n": 6, "d": 4, "loss": 14, "variant": 23, "ms": 9, "times_products": 14, "repeats": 7, "peak_mb": 9}
 SHOWN |= {"value_error": 11, "gradient_error": 14, "note": 0}
@@ -111,7 +111,7 @@ class Bench:
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    """Write the rows; those of other devices or types that the file holds stay."""
+    """Write the rows; those of other devices, types, sizes and variants stay in the file, each with its date."""
     kept: list[Row] = []
     if path.exists():
         with path.open(newline="") as file:
@@ -121,7 +121,7 @@ def write(path: Path, rows: list[Row]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*kept, *rows])
+        writer.writerows(sorted([*kept, *rows], key=lambda row: (row["device"], row["dtype"], int(row["n"]))))
 
 
 def main() -> int:
@@ -169,8 +169,8 @@ def _version(variant: str) -> str:
         return ""
 
 
-def _place(row: Row) -> tuple[str, str]:
-    return row["device"], row["dtype"]
+def _place(row: Row) -> tuple[str, ...]:
+    return tuple(row[key] for key in ("device", "dtype", "n", "d", "loss", "variant"))
 
 
 if __name__ == "__main__":

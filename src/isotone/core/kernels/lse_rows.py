@@ -117,7 +117,10 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_a, grad_b, grad_more = (None if saved is None else saved * grads[0] for saved in ctx.saved_tensors)
+        whole = grads[0].device.type == "cpu" and grads[0].item() == 1.0  # nothing stands behind the loss
+        grad_a, grad_b, grad_more = (
+            saved if saved is None or whole else saved * grads[0] for saved in ctx.saved_tensors
+        )
         return grad_a, grad_b, None, None, grad_more, None
 
 
@@ -210,8 +213,8 @@ def _log_mean(
 
 def _add_gradient(grad_a: Tensor, grad_b: Tensor, p: Tensor, a: Tensor, b: Tensor, rows: slice) -> None:
     """Add to grad_a (n, d) and grad_b (m, d) what a block's gradient of logits (r, m) does to its rows and columns."""
-    if grad_a is grad_b and len(p) == len(a):  # each row is row and column: one product for the two
-        grad_a.addmm_(p + p.T, a)
+    if grad_a is grad_b and len(p) == len(a):  # each row is row and column: one product for the two, and no other block
+        torch.mm(p + p.T, a, out=grad_a)
         return
     grad_a[rows].addmm_(p, b)
     grad_b.addmm_(p.T, a[rows])
