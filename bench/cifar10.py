@@ -35,18 +35,22 @@ def results(runs: list[Path]) -> None:
         for probe in sorted(frame["probe"].unique()):
             scores = 100 * found[found["probe"] == probe]["score"]
             error = scores.std(ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else float("nan")
-            cells.append(f"{scores.mean():.1f} ± {error:.1f}" if len(scores) else "")
+            cells.append(
+                (f"{scores.mean():.1f}" + (f" ± {error:.1f}" if len(scores) > 1 else "")) if len(scores) else ""
+            )
         print(f"| {method} | {' | '.join(cells)} | {found['seed'].nunique()} | {found['seconds'].median():.0f} |")
 
 
 def _probes(run: Path) -> list[dict[str, object]]:
-    about = json.loads((run / "run.json").read_text())
-    found: dict[str, float] = {}
-    for line in (run / "probes.jsonl").read_text().splitlines():
+    """Return the test accuracy of the run's own linear classifier on the frozen encoder, and its newest probes."""
+    about, metrics = json.loads((run / "run.json").read_text()), json.loads((run / "metrics.json").read_text())
+    own = next(row for row in metrics["rows"] if row["role"] == "model" and row["split"] == "test")
+    found: dict[str, float] = {"linear": own["accuracy"]["value"]}
+    kept = run / "probes.jsonl"
+    for line in kept.read_text().splitlines() if kept.exists() else []:
         row = json.loads(line)
         found[f"{row['probe']} {row['stage']}" if "stage" in row else row["probe"]] = row["score"]
-    method = run.name.rpartition("-")[0]
-    shared = {"method": method, "seed": about["seed"], "seconds": about["seconds"]}
+    shared = {"method": run.name.rpartition("-")[0], "seed": about["seed"], "seconds": about["seconds"]}
     return [{**shared, "probe": probe, "score": score} for probe, score in found.items()]
 
 

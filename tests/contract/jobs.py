@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from isotone.data.partners import neighbour_views, second_views
 from sklearn.datasets import load_digits
 from torch import Tensor
 
 from isotone.data.arrays import load_arrays
+from isotone.data.partners import neighbour_views, second_views
 from isotone.data.settings import DataSettings
 from isotone.data.views import Views
 from isotone.methods import METHODS
