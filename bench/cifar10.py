@@ -45,11 +45,12 @@ def _probes(run: Path) -> list[dict[str, object]]:
     """Return the test accuracy of the run's own linear classifier on the frozen encoder, and its newest probes."""
     about, metrics = json.loads((run / "run.json").read_text()), json.loads((run / "metrics.json").read_text())
     own = next(row for row in metrics["rows"] if row["role"] == "model" and row["split"] == "test")
-    found: dict[str, float] = {"linear": own["accuracy"]["value"]}
+    found: dict[str, float] = {"own linear": own["accuracy"]["value"]}
     kept = run / "probes.jsonl"
     for line in kept.read_text().splitlines() if kept.exists() else []:
         row = json.loads(line)
-        found[f"{row['probe']} {row['stage']}" if "stage" in row else row["probe"]] = row["score"]
+        more = [row.get("stage"), *(row["settings"].get(name) for name in ("labels", "model", "rows_per_class"))]
+        found[" ".join(str(part) for part in (row["probe"], *more) if part and row["probe"] != part)] = row["score"]
     shared = {"method": run.name.rpartition("-")[0], "seed": about["seed"], "seconds": about["seconds"]}
     return [{**shared, "probe": probe, "score": score} for probe, score in found.items()]
 

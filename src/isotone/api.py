@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs
-from isotone.data.given import INPUTS_ONLY, Beside, Found, named, read
+from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, named, read
 from isotone.data.load import load_inputs
 from isotone.data.settings import DataSettings
 from isotone.data.table import Labels, read_table
@@ -142,8 +142,10 @@ class Run:
             return _same_data(self.folder, source, self.settings, beside, quiet)
         kind, shape = self.model.kind, self.model.shape
         channels = str(shape[0]) if kind == "image" and (data is None or isinstance(data, str | Path)) else "auto"
-        chosen = replace(self.settings, data=replace(columns, channels=channels))
+        chosen = replace(self.settings, data=replace(columns, channels=channels, label_noise=0.0))
         found = _read(source if data is None else data, chosen, beside, quiet, labels="optional").dataset
+        if data is None and columns.split_column is None:
+            found = as_split(found, _same_data(self.folder, source, self.settings, beside, quiet))
         came = found.inputs.shape[1:]
         fits = came[-1] == shape[0] and came[0] >= shape[1] if kind == "image" == found.kind else came == shape
         if found.kind != kind or not fits:

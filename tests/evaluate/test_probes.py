@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from evaluate.subjects import CLASSES, digits, subject
@@ -329,6 +330,39 @@ def test_other_data_are_probed_too(run: isotone.Run) -> None:
     other = run.evaluate("linear", (ROWS, 100 * Y), groups=np.arange(120) // 4)
     assert [row["target"] for row in other] == ["target"]
     assert other[0]["score"] == pytest.approx(100 * own[0]["score"], rel=0.1)  # another split
+
+
+def test_other_labels_of_the_same_table_keep_the_split_and_the_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else rows that the encoder was trained on would be its test."""
+    from isotone.evaluate import probes
+
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(80, 2))
+    lines = [f"{a:.4f},{b:.4f},{a + b:.4f},{'big' if a > 0 else 'small'},p{i // 2}" for i, (a, b) in enumerate(x)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,age,size,person", *lines]) + "\n")
+    done = isotone.fit(
+        tmp_path / "t.csv",
+        target="age",
+        features=["a", "b"],
+        group="person",
+        passes=2,
+        out=tmp_path / "run",
+        quiet=True,
+    )
+    seen: list[probes.Subject] = []
+    real = probes.evaluate_run
+    monkeypatch.setattr(
+        "isotone.api.evaluate_run",
+        lambda names, subject, *a, **k: (seen.append(subject), real(names, subject, *a, **k))[1],
+    )
+    done.evaluate("linear", category="size")
+    own = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert seen[0].dataset.split.tolist() == own["split"].tolist()
+    assert seen[0].dataset.group is not None
+    assert seen[0].dataset.group.tolist() == own["group"].tolist()
+    assert seen[0].dataset.classes == ("big", "small")
 
 
 def test_data_of_another_form_are_refused(run: isotone.Run) -> None:

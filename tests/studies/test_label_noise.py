@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from isotone.api import fit
 from isotone.errors import ConfigError
-from isotone.studies.label_noise import ARMS, Cell, _answer, label_noise
+from isotone.studies.label_noise import ARMS, Cell, _answer, _judging_data, label_noise
 
 SETTINGS = {"category": "digit", "passes": 2, "batch_size": 32, "image_size": 16, "encoder": "small-cnn"}
 
@@ -42,6 +43,14 @@ def test_every_cell_is_trained_judged_and_shown_and_nothing_twice(
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/metrics.json")}
     assert len(before) == 8
     label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
+    with pytest.raises(ConfigError) as caught:
+        label_noise(table, out=out, noise=(0.0,), clusters=12, quiet=True, **{**SETTINGS, "passes": 3})
+    assert str(caught.value) == (
+        f"{out / 'seed0-noise0-pretrained'} was made with passes 2, not 3. Choose another --out, or repeat the study "
+        "with the settings it has."
+    )
+    rates = {(p.parent / "config.yaml").read_text().split("\nlr: ")[1].split("\n")[0] for p in before}
+    assert rates == {"0.2"}
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/metrics.json")} == before
     assert page.read_text() == text
 
@@ -50,6 +59,37 @@ def test_a_share_of_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         label_noise(tmp_path / "t.csv", out=tmp_path / "s", noise=(1.0,), category="digit")
     assert str(caught.value) == "`noise` must be between 0 and 0.99, got 1."
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"category": "digit", "label_noise": 0.2},
+            "the study sets `label_noise` itself. Leave it out; --noise says what is studied.",
+        ),
+        ({"category": "digit", "seed": 7}, "the study sets `seed` itself. Leave it out; --seeds says what is studied."),
+        ({"target": ["digit"]}, "the study replaces classes. Name the column that holds them: --category."),
+    ],
+)
+def test_what_the_study_sets_itself_is_refused(tmp_path: Path, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        label_noise(tmp_path / "t.csv", out=tmp_path / "s", **settings)
+    assert str(caught.value) == message
+
+
+def test_each_seed_is_judged_on_the_rows_that_its_runs_kept_for_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    table = _table(tmp_path, 60)
+    for seed in (0, 1):
+        judge = _judging_data(table, SETTINGS, seed)
+        run = fit(
+            table, method="baseline", out=tmp_path / f"r{seed}", seed=seed, quiet=True, label_noise=0.5, **SETTINGS
+        )
+        kept = pd.read_csv(run.folder / "predictions.csv")
+        assert kept["split"].tolist() == judge.split.tolist()
 
 
 def test_a_cell_has_a_folder_of_its_own() -> None:
@@ -62,9 +102,13 @@ def test_the_answer_counts_seeds_and_shows_the_control() -> None:
         ("clusterfit", 0.5): (0.46, 0.48),
         ("twice as long", 0.5): (0.41, 0.50),
     }
-    lead, line = _answer(found, (0.0, 0.5))
+    lead, line = _answer(found, (0.5,))
     assert lead == "ClusterFit transfers better than plain pretraining at 50 % wrong labels."
     assert line == "50 % wrong: ClusterFit +2.0 points (1 of 2 seeds), twice as long +0.5 points."
+    clean = {(arm, 0.0): (0.6, 0.6) for arm in ARMS}
+    assert _answer({**found, **clean}, (0.0, 0.5))[1] == (
+        f"{line} Against 0 % wrong ClusterFit lost 13.0 points, pretraining 15.0."
+    )
     worse = {**found, ("clusterfit", 0.5): (0.3, 0.3)}
     assert _answer(worse, (0.5,))[0] == (
         "ClusterFit transfers no better than plain pretraining at any share of wrong labels."

@@ -138,6 +138,30 @@ def read(
     return Found(dataset, warnings, None if found.keep.all() else bad_rows(found))
 
 
+def as_split(dataset: Dataset, own: Dataset) -> Dataset:
+    """Return a data set with the sides and, where it names none, the groups of another reading of the same table.
+
+    So that what a run was trained on is never its test when other labels of the same rows are asked for.
+
+    Args:
+        dataset: with other labels.
+        own: as the run read it. A row that only `dataset` has is on no side.
+
+    Example:
+        >>> text, split = np.array(["a", "b"]), np.array(["test", "train"])
+        >>> own = Dataset("t", "rows", np.eye(2), np.zeros((2, 0)), (), split, text, np.array([2, 3]))
+        >>> as_split(replace(own, split=np.array(["train", "test"]), row=np.array([3, 4])), own).split.tolist()
+        ['train', 'none']
+    """
+    place = {row: i for i, row in enumerate(own.row.tolist())}
+    at = [place.get(row) for row in dataset.row.tolist()]
+    split = np.array(["none" if i is None else str(own.split[i]) for i in at])
+    if dataset.group is not None or own.group is None:
+        return replace(dataset, split=split)
+    group = np.array(["" if i is None else str(own.group[i]) for i in at])
+    return replace(dataset, split=split, group=group, group_name=own.group_name)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 
 

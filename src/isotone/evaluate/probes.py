@@ -197,7 +197,7 @@ def probe_settings(own: DataSettings, values: Mapping[str, Any]) -> tuple[DataSe
         given["category"] = "category"
     rest = {"category": None, "group": None, "split_column": None, "sequence": None, "time": None, "second": None}
     target = tuple(target.split(",")) if isinstance(target, str) else tuple(target)
-    return replace(own, target=target, unlabelled=True, **(rest | given)), probing
+    return replace(own, target=target, unlabelled=True, label_noise=0.0, **(rest | given)), probing
 
 
 @contextmanager

@@ -33,8 +33,8 @@ class PIRL:
 
     `L = lambda L_NCE(m_I, g(It)) + (1 - lambda) L_NCE(m_I, f(I))`. The bank m is the moving average of f of the image
     that is NOT transformed; f and g are never compared with each other (that did not converge, the authors say).
-    `--lam 0 --views 1` is NPID to the last bit. Logged as `agreement`: the cosine of f and g of one image, less that
-    of two images; 0 where they are no more alike than strangers.
+    `--lam 0 --views 1` is NPID to the last bit at one `--lr`. Logged as `agreement`: the cosine of f and g of one
+    image, less that of two images; 0 where they are no more alike than strangers.
 
     - `rotation` turns by 0 to 270 degrees; `jigsaw` cuts 3 x 3 patches, recolours each by itself and puts them in any
       of the 9! = 362,880 orders; `both` turns, then cuts.

@@ -26,8 +26,8 @@ class SupCon:
     """Groups the representation by class, then fits a linear classifier on the frozen encoder (two stages).
 
     The representation is brought to length 1 before the projection head, as in the paper; the authors' code does not.
-    A row without a class is related to its own other views alone, as in SimCLR: nothing else is known of it, and it
-    still stands in the denominators of all others.
+    Trains on the rows that have a class. In a loop of your own, a row of class -1 is related to its own other views
+    alone, as in SimCLR, and still stands in the denominators of all others.
 
     Args:
         head: predictor on the frozen encoder: classify, l1, mse or huber; auto takes what the labels ask for.

@@ -8,6 +8,8 @@ another task or the same one, judges each:
 - `clusterfit`: a fresh encoder on the k-means clusters of that run's representation;
 - `twice as long`: N_pre with twice the encoder passes, the control that rules out mere compute.
 
+The two supervised arms keep the epoch of the best (noisy) validation score, which helps them; the others keep the last.
+
 Source: Yan, Misra, Gupta, Ghadiyaram, Mahajan, "ClusterFit: Improving Generalization of Visual Representations", CVPR
 2020, arXiv 1912.03330, section 4.1 and figure 3; its label noise: wrong labels are drawn from the other classes.
 """
@@ -23,15 +25,17 @@ import pandas as pd
 from isotone import check
 from isotone.api import Run, fit, load, resume
 from isotone.data.load import load_table
-from isotone.data.settings import DataSettings
+from isotone.errors import ConfigError
 from isotone.evaluate.linear import logistic
 from isotone.evaluate.probe import ProbeData
+from isotone.methods.baseline import Baseline
 from isotone.records import Dataset, Split
 from isotone.report.study import Line, Study, line_figure, write_study
-from isotone.settings import resolve
+from isotone.settings import read_config, resolve
 
 NOISE = (0.0, 0.25, 0.5, 0.75)
 ARMS = ("pretrained", "distilled", "clusterfit", "twice as long")
+FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,11 @@ def label_noise(
     for share in noise:
         check.between("noise", share, 0.0, 0.99)
     check.between("seeds", seeds, 1, 1000)
+    settings = _checked(settings)
     folder = Path(out)
-    judge = _judging_data(Path(transfer or table), settings)
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):
+        judge = _judging_data(Path(transfer or table), settings, seed)
         for share in noise:
             for arm in ARMS:
                 cell = Cell(seed, share, arm)
@@ -105,24 +110,48 @@ def label_noise(
 
 def _run(cell: Cell, table: str | Path, out: Path, clusters: int, quiet: bool, settings: dict[str, Any]) -> Run:
     folder = out / cell.folder
-    if (folder / "metrics.json").exists():
-        return load(folder)
-    if (folder / "run.json").exists():
-        return resume(folder, quiet=quiet)
     teacher = str(out / Cell(cell.seed, cell.noise, "pretrained").folder)
-    method: dict[str, Any] = {"method": "baseline"}
+    name, own = "baseline", dict[str, Any]()
     if cell.arm == "twice as long":
-        settings = {**settings, "passes": 2 * resolve("baseline", settings).train.passes}
+        own = {"passes": 2 * resolve("baseline", settings).train.passes}
     elif cell.arm == "distilled":
-        method = {"method": "distill", "teacher": teacher}
+        name, own = "distill", {"teacher": teacher}
     elif cell.arm == "clusterfit":
-        method = {"method": "clusterfit", "teacher": teacher, **({"clusters": clusters} if clusters else {})}
-    return fit(table, out=folder, quiet=quiet, label_noise=cell.noise, **method, **settings)
+        name, own = "clusterfit", {"teacher": teacher, **({"clusters": clusters} if clusters else {})}
+    values: dict[str, Any] = {**settings, **own, "label_noise": cell.noise}
+    if (folder / "run.json").exists():
+        _check_same(folder, resolve(name, values).flat())
+        return load(folder) if (folder / "metrics.json").exists() else resume(folder, quiet=quiet)
+    return fit(table, method=name, out=folder, quiet=quiet, **values)
 
 
-def _judging_data(table: Path, settings: dict[str, Any]) -> Dataset:
-    data: DataSettings = resolve("baseline", settings).data
-    return load_table(table, data, 0)[0]
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that all arms share, with one learning rate for all; refuse those that the study sets."""
+    for name, use in (("label_noise", "--noise"), ("seed", "--seeds")):
+        if settings.get(name):
+            raise ConfigError(f"the study sets `{name}` itself. Leave it out; {use} says what is studied.")
+    rest = {name: value for name, value in settings.items() if name not in ("label_noise", "seed")}
+    found = resolve("baseline", rest)
+    if found.data.category is None:
+        raise ConfigError("the study replaces classes. Name the column that holds them: --category.")
+    sgd = found.train.optimizer == "sgd" and not found.train.lr
+    return {**rest, **({"lr": Baseline.default_lr} if sgd else {})}
+
+
+def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
+    """Refuse to go on with a cell that was made with other settings."""
+    kept = read_config(folder / "config.yaml")
+    for name in sorted(wanted.keys() - FILLED_IN):
+        if kept.get(name) != wanted[name]:
+            raise ConfigError(
+                f"{folder} was made with {name} {kept.get(name)!r}, not {wanted[name]!r}. Choose another --out, or "
+                "repeat the study with the settings it has."
+            )
+
+
+def _judging_data(table: Path, settings: dict[str, Any], seed: int) -> Dataset:
+    """Return the judging task with its right labels; the same split as the runs of that seed have."""
+    return load_table(table, resolve("baseline", settings).data, seed)[0]
 
 
 def _judged(run: Run, data: Dataset) -> dict[str, float]:
@@ -159,7 +188,7 @@ def _page(table: pd.DataFrame, name: str, command: str) -> Study:
 
 
 def _answer(found: dict[tuple[str, float], tuple[float, ...]], shares: Sequence[float]) -> list[str]:
-    """Say for each share above 0 whether ClusterFit lost less than plain pretraining, seed by seed."""
+    """Say for each share above 0 whether ClusterFit transfers better and, beside 0 %, whether it lost less."""
     noisy = [share for share in shares if share > 0]
     better = [share for share in noisy if _mean(found["clusterfit", share]) > _mean(found["pretrained", share])]
     if not noisy:
@@ -174,10 +203,14 @@ def _answer(found: dict[tuple[str, float], tuple[float, ...]], shares: Sequence[
     for share in noisy:
         gains = [a - b for a, b in zip(found["clusterfit", share], found["pretrained", share], strict=True)]
         control = _mean(found["twice as long", share]) - _mean(found["pretrained", share])
-        lines.append(
+        told = (
             f"{100 * share:g} % wrong: ClusterFit {100 * _mean(gains):+.1f} points "
             f"({sum(g > 0 for g in gains)} of {len(gains)} seeds), twice as long {100 * control:+.1f} points."
         )
+        if 0.0 in shares:
+            lost = [_mean(found[arm, 0.0]) - _mean(found[arm, share]) for arm in ("clusterfit", "pretrained")]
+            told += f" Against 0 % wrong ClusterFit lost {100 * lost[0]:.1f} points, pretraining {100 * lost[1]:.1f}."
+        lines.append(told)
     return lines
 
 

@@ -139,6 +139,7 @@ class _Loop:
         self.net = job.net.to(accelerator.device)
         share_weights(self.net)
         self.memory = nn.Module() if job.memory is None else job.memory.to(accelerator.device)
+        share_weights(self.memory)
         accelerator.prepare_model(self.net, evaluation_mode=True)  # precision; the gradients we average ourselves
         self.optimizer = accelerator.prepare_optimizer(build_optimizer(self.net, self.settings, job.lr))
         self.rows, self.val = training_rows(job.method, job.dataset), job.dataset.labelled("val")
