@@ -49,8 +49,10 @@ def _probes(run: Path) -> list[dict[str, object]]:
     kept = run / "probes.jsonl"
     for line in kept.read_text().splitlines() if kept.exists() else []:
         row = json.loads(line)
-        more = [row.get("stage"), *(row["settings"].get(name) for name in ("labels", "model", "rows_per_class"))]
-        found[" ".join(str(part) for part in (row["probe"], *more) if part and row["probe"] != part)] = row["score"]
+        more = {"layers": ["stage"], "low-shot": ["model", "rows_per_class"], "semi": ["labels"]}.get(row["probe"], [])
+        more += ["target", "score_name"] if row["probe"] == "invariance" else []
+        said = row | row["settings"]
+        found[" ".join([row["probe"], *(str(said[name]) for name in more)])] = row["score"]
     shared = {"method": run.name.rpartition("-")[0], "seed": about["seed"], "seconds": about["seconds"]}
     return [{**shared, "probe": probe, "score": score} for probe, score in found.items()]
 

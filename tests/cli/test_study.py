@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from isotone.cli.study import run
@@ -37,3 +38,18 @@ def test_help_shows_its_own_flags_and_those_of_fit(capsys: pytest.CaptureFixture
     assert "--transfer" in text
     assert "--passes" in text
     assert not Path("study-label-noise").exists()
+
+
+def test_a_small_study_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(0).normal(size=(60, 2))
+    lines = [f"{a:.3f},{b:.3f},{'big' if a + b > 0 else 'small'}" for a, b in draw]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,size", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    words = ["label-noise", "t.csv", "--category", "size", "--features", "[a,b]", "--passes", "1", "--noise", "0.5"]
+    assert run([*words, "--clusters", "4", "--out", "s"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n0,0.5,") == 4
+    assert out.endswith("report: s/study.html\n")
+    assert "isotone study label-noise t.csv" in (tmp_path / "s" / "study.html").read_text()

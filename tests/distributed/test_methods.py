@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 
 pytestmark = pytest.mark.slow
 
-# A learning rate at which training is stable: where it is not, rounding of 1e-7 grows with every step. The softmax over
-# a bank at temperature 0.07 is the steepest of the losses.
+# A learning rate at which training is stable: where it is not, rounding of 1e-7 grows with every step.
 WORKER = """
 import sys
 from pathlib import Path
@@ -61,4 +60,4 @@ def test_two_processes_equal_one(ends: tuple[Path, Path], name: str) -> None:
     assert one.keys() == two.keys()
     worst = max(float((one[key].double() - two[key].double()).abs().max()) for key in one)
     print(f"{name}: largest difference of weights and memory {worst:.1e}")
-    assert worst < 2e-5
+    assert worst < 2e-6  # 1.5e-7 was measured
