@@ -1,7 +1,8 @@
 """The small CIFAR-10 experiment of docs/results.md: write its table (10,000 + 1,000 + 10,000 images), collect its runs.
 
 python bench/cifar10.py table TRAIN.parquet TEST.parquet cifar10k.parquet
-python bench/cifar10.py results runs/cifar-*
+python bench/cifar10.py fewer cifar10k.parquet cifar3k.parquet 3000 500 4000
+python bench/cifar10.py results runs/*
 
 The first 11,000 training images (the last 1,000 of them for validation) and all 10,000 test images; classes by name.
 """
@@ -22,6 +23,13 @@ def table(train: Path, test: Path, out: Path) -> None:
     both = pd.concat([first, last], ignore_index=True)
     split = np.repeat(["train", "val", "test"], [TRAIN, VAL, len(last)])
     pd.DataFrame({"image": both["image"], "class": both["class_name"], "split": split}).to_parquet(out)
+
+
+def fewer(whole: Path, out: Path, *counts: int) -> None:
+    """Write a table of the first rows of each side: train, val, test."""
+    frame = pd.read_parquet(whole)
+    sides = zip(("train", "val", "test"), counts, strict=True)
+    pd.concat([frame[frame["split"] == side][:count] for side, count in sides]).to_parquet(out)
 
 
 def results(runs: list[Path]) -> None:
@@ -60,5 +68,7 @@ def _probes(run: Path) -> list[dict[str, object]]:
 if __name__ == "__main__":
     if sys.argv[1] == "table":
         table(*map(Path, sys.argv[2:5]))
+    elif sys.argv[1] == "fewer":
+        fewer(Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))
     else:
         results([Path(name) for name in sys.argv[2:]])

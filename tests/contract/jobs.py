@@ -27,6 +27,19 @@ SMALL = {
     "clusterfit": {"clusters": 6},
 }  # defaults are for more rows
 NAMES = list(METHODS)
+# every method with its defaults, and the settings that choose another loss, network or memory
+CASES: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, {}) for name in NAMES},
+    **{f"npid {form}": ("npid", {"form": form}) for form in ("nce", "pirl-nce", "softmax")},
+    **{f"pirl {transform}": ("pirl", {"transform": transform}) for transform in ("rotation", "both")},
+    "pirl pirl-nce": ("pirl", {"form": "pirl-nce", "projection": "mlp"}),
+    "moco symmetric": ("moco", {"symmetric": True}),
+    "moco linear": ("moco", {"projection": "linear"}),
+    "rnc queue": ("rnc", {"queue": 20}),
+    "supcon in": ("supcon", {"form": "in"}),
+    "temporal triplet": ("temporal", {"form": "triplet"}),
+    "rotation two views": ("rotation", {"views": 2}),
+}
 
 
 def digits() -> Dataset:
@@ -48,9 +61,10 @@ def digits() -> Dataset:
     )
 
 
-def chosen(name: str) -> Method:
-    """Return the method with its defaults, but for sizes that are meant for more rows."""
-    settings = dict(SMALL.get(name, {}))
+def chosen(case: str) -> Method:
+    """Return the method of a case, or of that name, with sizes that fit few rows."""
+    name, more = CASES.get(case, (case, {}))
+    settings = {**SMALL.get(name, {}), **more}
     method = METHODS[name]
     if "teacher" in method.needs:
         settings["teacher"] = "runs/teacher"
@@ -80,9 +94,9 @@ def facts_of(dataset: Dataset, method: Method, width: int, seed: int = 0) -> Fac
     )
 
 
-def build_job(folder: Path, name: str, **settings: object) -> Job:
+def build_job(folder: Path, case: str, **settings: object) -> Job:
     """Return a job of the method in `folder`: group norm, so that no row's result depends on its batch."""
-    dataset, method = digits(), chosen(name)
+    dataset, method = digits(), chosen(case)
     run = TrainSettings(**{"passes": 4, "batch_size": 16, "lr": 0.05, **settings})  # type: ignore[arg-type]
     encoder, width = build_encoder("small-cnn", kind="image", shape=(1, SIDE, SIDE), norm="group", seed=run.seed)
     views = Views("image", SIDE, ("light",), run.seed)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from contract.jobs import NAMES, build_job, digits, state
+from contract.jobs import CASES, NAMES, build_job, digits, state
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -59,6 +59,12 @@ def _trained(job: Job) -> dict[str, Tensor]:
     return state(job)
 
 
+def _wide(batch: Batch) -> Batch:
+    """Return the batch in float64, where another order of the sums is no difference."""
+    partners = None if batch.partners is None else batch.partners.double()
+    return replace(batch, views=batch.views.double(), partners=partners)
+
+
 def _same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -81,7 +87,7 @@ def test_its_file_is_short(name: str) -> None:
     assert len(path.read_text().splitlines()) <= METHOD_LINES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_twenty_steps_lower_the_loss(tmp_path: Path, name: str) -> None:
     """On one batch, so that 20 steps are enough for the slowest; the memory follows."""
     job = build_job(tmp_path / "run", name)
@@ -99,7 +105,7 @@ def test_twenty_steps_lower_the_loss(tmp_path: Path, name: str) -> None:
     assert np.mean(losses[-3:]) < losses[1], losses
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_the_loss_changes_nothing(tmp_path: Path, name: str) -> None:
     job = build_job(tmp_path / "run", name)
     batch, before = _batch(job), state(job)
@@ -110,10 +116,13 @@ def test_the_loss_changes_nothing(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("micro_batch", [1, 5])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, name: str, micro_batch: int) -> None:
     job = build_job(tmp_path / "run", name)
-    batch = _batch(job)
+    batch = _wide(_batch(job))
+    job.net.double()
+    if job.memory is not None:
+        job.memory.double()
     job.method.loss(job.net, batch, job.memory).total.backward()
     whole = {key: p.grad.clone() for key, p in job.net.named_parameters() if p.grad is not None}
     job.net.zero_grad()
@@ -122,10 +131,10 @@ def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, name: str, 
     found = {key: p.grad for key, p in job.net.named_parameters() if p.grad is not None}
     assert whole.keys() == found.keys()
     size = max(float(x.abs().max()) for x in whole.values())
-    assert max(float((whole[key] - found[key]).abs().max()) for key in whole) <= 1e-5 * size
+    assert max(float((whole[key] - found[key]).abs().max()) for key in whole) <= 1e-12 * size
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_the_same_seed_gives_the_same_bits_and_a_stopped_run_resumes_to_them(tmp_path: Path, name: str) -> None:
     straight = _trained(build_job(tmp_path / "straight", name))
     made = build_job(tmp_path / "stopped", name)

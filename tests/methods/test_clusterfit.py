@@ -12,7 +12,6 @@ from isotone.errors import ConfigError
 from isotone.methods.clusterfit import ClusterFit, Clusters
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags, Teacher
-from isotone.train.cached import Cached
 
 ROWS = 40
 CENTRES = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
@@ -69,39 +68,6 @@ def test_how_many_clusters_there_are_by_itself(instances: int, clusters: int) ->
     facts = Facts(width=2, kind="rows", shape=(5,), instances=instances, teacher=Teacher(h=X))
     layer = ClusterFit().build(nn.Linear(5, 2), facts).parts["clusters"].layers[0]  # type: ignore[union-attr, index]
     assert layer.out_features == clusters  # type: ignore[union-attr]
-
-
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time() -> None:
-    def run() -> list[float]:
-        method, batch = ClusterFit(clusters=4), _batch()
-        net, memory = _made(method)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch, memory)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, memory, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert losses[-1] < 0.5 * losses[0]
-    assert losses == run()
-
-
-def test_chunks_give_the_gradient_of_the_whole_batch() -> None:
-    method, batch = ClusterFit(clusters=4, views=2), _batch(2)
-    net, memory = _made(method)
-    method.loss(net, batch, memory).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch, memory).total)
-    assert len(whole) == 6
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad)
 
 
 def test_there_is_no_score() -> None:

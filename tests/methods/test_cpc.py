@@ -14,7 +14,6 @@ from isotone.nets.encoders import build_encoder
 from isotone.nets.network import Network
 from isotone.randomness import generator
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS = 6
 SIGNAL = Facts(width=512, kind="signal", shape=(2, 96), instances=ROWS)  # 6 frames
@@ -128,41 +127,6 @@ def test_a_wide_image_is_cut_from_its_middle() -> None:
     image[..., 4:20] = 1.0
     patches = _patches(image, torch.zeros(1, 2, 3, 3))
     assert float(patches[..., 1:-1, 1:-1].min()) == 1.0
-
-
-@pytest.mark.parametrize(("facts", "batch"), [(SIGNAL, _signals()), (IMAGE, _images())], ids=["signal", "image"])
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time(facts: Facts, batch: Batch) -> None:
-    def run() -> list[float]:
-        method = CPC(steps=3, grid=3, hidden=16)
-        net = _net(method, facts)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, None, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
-    assert losses == run()
-
-
-@pytest.mark.parametrize(("facts", "batch"), [(SIGNAL, _signals(2)), (IMAGE, _images(2))], ids=["signal", "image"])
-def test_chunks_give_the_gradient_of_the_whole_batch(facts: Facts, batch: Batch) -> None:
-    method = CPC(steps=3, grid=3, hidden=16, views=2)
-    net = _net(method, facts)
-    method.loss(net, batch).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch).total)
-    assert len(whole) == len(list(net.parameters()))
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-5)
 
 
 def test_there_is_no_score_and_no_memory() -> None:

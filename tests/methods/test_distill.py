@@ -11,7 +11,6 @@ from isotone.errors import ConfigError
 from isotone.methods.distill import Distill, SoftTargets
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags, Teacher
-from isotone.train.cached import Cached
 
 ROWS = 20
 P = np.random.default_rng(0).dirichlet(np.full(3, 0.3), size=ROWS).astype(np.float32)
@@ -69,39 +68,6 @@ def test_the_loss_comes_down_to_its_floor() -> None:
         out.total.backward()
         optimizer.step()
     assert 0 < float((out.total - out.parts["floor"]).detach()) < 0.05
-
-
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time() -> None:
-    def run() -> list[float]:
-        method, batch = Distill(), _batch()
-        net, memory = _made(method)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch, memory)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, memory, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert losses[-1] < 0.9 * losses[0]
-    assert losses == run()
-
-
-def test_chunks_give_the_gradient_of_the_whole_batch() -> None:
-    method, batch = Distill(views=2), _batch(2)
-    net, memory = _made(method)
-    method.loss(net, batch, memory).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch, memory).total)
-    assert len(whole) == 6
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad)
 
 
 def test_a_checkpoint_holds_the_probabilities_and_there_is_no_score() -> None:

@@ -11,7 +11,6 @@ from isotone.losses import info_nce
 from isotone.methods.moco import KeysAndQueue, MoCo
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS, ALL = 10, 60
 FACTS = Facts(width=8, kind="rows", shape=(5,), instances=ALL)
@@ -104,35 +103,6 @@ def test_the_keys_get_no_gradient() -> None:
     method.loss(net, _batch(), memory).total.backward()
     assert all(p.grad is not None for p in net.parameters())
     assert all(p.grad is None for p in memory.parameters())
-
-
-@pytest.mark.parametrize("settings", [{}, {"projection": "linear", "temperature": 0.07}, {"symmetric": True}])
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time(settings: dict[str, object]) -> None:
-    def run() -> list[float]:
-        method = MoCo(queue=25, **settings)  # type: ignore[arg-type]
-        net, memory = _made(method)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        for start in (20, 30, 40):  # fill the queue with other samples
-            method.after_step(net, memory, method.loss(net, _batch(start), memory))
-        return [_step(method, net, memory, _batch(10 * (step % 2)), optimizer) for step in range(20)]
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.9 * sum(losses[3:8])
-    assert losses == run()
-
-
-def test_chunks_give_the_gradient_of_the_whole_batch() -> None:
-    method, batch = MoCo(queue=25, symmetric=True), _batch()
-    net, memory = _made(method)
-    method.after_step(net, memory, method.loss(net, _batch(20), memory))
-    method.loss(net, batch, memory).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch, memory).total)
-    assert len(whole) == 8  # two linear layers in the encoder, two in the projection
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad)
 
 
 def test_a_loaded_memory_goes_on_as_the_saved_one() -> None:

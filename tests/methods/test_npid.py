@@ -10,7 +10,6 @@ from isotone.errors import ConfigError
 from isotone.methods.npid import NPID
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS, ALL = 12, 40
 FACTS = Facts(width=8, kind="rows", shape=(5,), instances=ALL)
@@ -59,43 +58,6 @@ def test_after_a_step_its_rows_are_half_old_and_half_new() -> None:
     others = torch.ones(ALL, dtype=torch.bool)
     others[own] = False
     assert torch.equal(memory.bank.embeddings[others], old[others])
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time(form: str) -> None:
-    def run() -> list[float]:
-        method = NPID(form=form, negatives=64)  # type: ignore[arg-type]
-        net = _net(method)
-        memory = method.memory(net, FACTS)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
-        losses = []
-        for step in range(20):
-            out = method.loss(net, _batch(step=step), memory)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, memory, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
-    assert losses == run()
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_chunks_give_the_gradient_of_the_whole_batch(form: str) -> None:
-    method, batch = NPID(form=form, negatives=9), _batch()  # type: ignore[arg-type]
-    net = _net(method)
-    memory = method.memory(net, FACTS)
-    method.loss(net, batch, memory).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch, memory).total)
-    assert len(whole) == 6  # two linear layers in the encoder, one in the projection
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad)
 
 
 def test_a_loaded_memory_goes_on_as_the_saved_one() -> None:

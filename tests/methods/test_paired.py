@@ -11,7 +11,6 @@ from isotone.errors import ConfigError
 from isotone.methods.paired import Paired
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS = 9
 
@@ -71,39 +70,6 @@ def test_the_two_projections_start_apart() -> None:
     facts = Facts(width=8, kind="rows", shape=(5,), second=(nn.Linear(3, 8), 8))
     parts = Paired().build(nn.Linear(5, 8), facts).parts
     assert not torch.equal(parts["first"].layers[0].weight, parts["second"].projection.layers[0].weight)  # type: ignore[union-attr, index, arg-type]
-
-
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time() -> None:
-    def run() -> list[float]:
-        method, batch = Paired(), _batch()
-        net = _net(method)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, None, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert losses == run()
-
-
-def test_chunks_give_the_gradient_of_the_whole_batch() -> None:
-    method, batch = Paired(views=2), _batch(2)
-    net = _net(method)
-    method.loss(net, batch).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch).total)
-    assert len(whole) == 16  # two linear layers in each encoder and each projection
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_there_is_no_score_and_no_memory() -> None:

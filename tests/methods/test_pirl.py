@@ -14,7 +14,6 @@ from isotone.methods.pirl import PIRL
 from isotone.nets.encoders import build_encoder
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, LossOutput, Tags
-from isotone.train.cached import Cached
 
 FACTS = Facts(width=512, shape=(1, 32, 32), instances=40, seed=3)
 TRANSFORMS = ("jigsaw", "rotation", "both")
@@ -173,32 +172,6 @@ def test_draws_do_not_depend_on_the_batch_but_on_the_epoch(transform: str) -> No
     seen = _seen(batch, transform)
     assert torch.equal(_seen(few, transform), seen[[5, 2]])
     assert not torch.equal(_seen(_batch(epoch=1), transform), seen)
-
-
-@pytest.mark.parametrize(("transform", "projection"), [*((name, "linear") for name in TRANSFORMS), ("jigsaw", "mlp")])
-def test_twenty_steps_lower_the_loss(transform: str, projection: str) -> None:
-    _, memory, outs = _steps(_pirl(transform=transform, projection=projection), 20)
-    assert outs[-1].total < outs[0].total
-    assert torch.isfinite(memory.bank.embeddings).all()
-
-
-def test_same_seed_same_bits() -> None:
-    first, second = (_steps(_pirl(transform="both"), 3) for _ in range(2))
-    for mine, theirs in zip(first[:2], second[:2], strict=True):
-        assert all(torch.equal(x, theirs.state_dict()[name]) for name, x in mine.state_dict().items())
-
-
-@pytest.mark.parametrize("transform", ["jigsaw", "rotation"])
-def test_a_few_rows_at_a_time_have_the_whole_batchs_gradient(transform: str) -> None:
-    method, batch = _pirl(transform=transform), _batch()
-
-    def gradient(micro_batch: int) -> Tensor:
-        net = _net(method)
-        cached = Cached(net, micro_batch=micro_batch)
-        cached.backward(method.loss(cached, batch, method.memory(net, FACTS)).total)
-        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
-
-    torch.testing.assert_close(gradient(8), gradient(0), atol=1e-6, rtol=1e-4)
 
 
 def test_f_and_g_begin_with_weights_of_their_own() -> None:

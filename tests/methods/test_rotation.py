@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from torch import nn
 
 from isotone.errors import ConfigError
 from isotone.methods.rotation import Rotation
 from isotone.nets.encoders import build_encoder
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, LossOutput, Tags
-from isotone.train.cached import Cached
 
 FACTS = Facts(width=512, shape=(1, 16, 16), instances=16, seed=3)
 
@@ -70,23 +69,6 @@ def test_nothing_is_learned_where_there_is_no_upright() -> None:
     _, outs = _steps(Rotation(), Batch(images[None], Tags(torch.arange(8))), 20)
     assert min(float(out.total.detach()) for out in outs) >= math.log(4) - 1e-5
     assert outs[-1].parts["accuracy"] == 0.25
-
-
-def test_same_seed_same_bits() -> None:
-    first, second = (_steps(Rotation(), _batch(), 3)[0].state_dict() for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_a_few_rows_at_a_time_have_the_whole_batchs_gradient() -> None:
-    method, batch = Rotation(), _batch()
-
-    def gradient(micro_batch: int) -> Tensor:
-        net = _net(method)
-        cached = Cached(net, micro_batch=micro_batch)
-        cached.backward(method.loss(cached, batch).total)
-        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
-
-    torch.testing.assert_close(gradient(8), gradient(0), atol=1e-6, rtol=1e-5)
 
 
 def test_the_order_of_the_samples_does_not_matter() -> None:

@@ -11,7 +11,6 @@ from isotone.losses import info_nce
 from isotone.methods.simclr import SimCLR
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS = 12
 FACTS = Facts(width=8, kind="rows", shape=(5,), instances=ROWS)
@@ -42,39 +41,6 @@ def test_equal_embeddings_cost_the_logarithm_of_the_candidates() -> None:
     net = _net(method)
     nn.init.zeros_(net.parts["z"].layers[-1].weight)  # type: ignore[union-attr, index, arg-type]
     assert float(method.loss(net, _batch()).total.detach()) == pytest.approx(math.log(2 * ROWS - 1))
-
-
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time() -> None:
-    def run() -> list[float]:
-        method = SimCLR()
-        net, batch = _net(method), _batch()
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, None, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
-    assert losses == run()
-
-
-def test_chunks_give_the_gradient_of_the_whole_batch() -> None:
-    method, batch = SimCLR(), _batch()
-    net = _net(method)
-    method.loss(net, batch).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch).total)
-    assert len(whole) == 8  # two linear layers in the encoder, two in the projection
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad)
 
 
 def test_there_is_no_score_and_no_memory() -> None:

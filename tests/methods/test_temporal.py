@@ -11,7 +11,6 @@ from isotone.losses import info_nce, triplet
 from isotone.methods.temporal import Temporal
 from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
-from isotone.train.cached import Cached
 
 ROWS = 8
 FACTS = Facts(width=8, kind="rows", shape=(5,), instances=50)
@@ -88,41 +87,6 @@ def test_triplets_take_the_sequence_for_the_track() -> None:
     out = method.loss(net, batch)
     torch.testing.assert_close(out.total, triplet(z, SEQUENCE.repeat(2), margin=0.7))
     assert set(out.parts) == {"active", "negatives"}
-
-
-@pytest.mark.parametrize("form", ["infonce", "triplet"])
-def test_twenty_steps_lower_the_loss_with_the_same_bits_each_time(form: str) -> None:
-    def run() -> list[float]:
-        method, batch = Temporal(form=form), _batch()  # type: ignore[arg-type]
-        net = _net(method)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        losses = []
-        for _ in range(20):
-            out = method.loss(net, batch)
-            optimizer.zero_grad()
-            out.total.backward()
-            optimizer.step()
-            method.after_step(net, None, out)
-            losses.append(float(out.total.detach()))
-        return losses
-
-    losses = run()
-    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    assert losses == run()
-
-
-@pytest.mark.parametrize("form", ["infonce", "triplet"])
-def test_chunks_give_the_gradient_of_the_whole_batch(form: str) -> None:
-    method, batch = Temporal(form=form, views=2), _batch(2)  # type: ignore[arg-type]
-    net = _net(method)
-    method.loss(net, batch).total.backward()
-    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
-    net.zero_grad()
-    cached = Cached(net, micro_batch=8)
-    cached.backward(method.loss(cached, batch).total)
-    assert len(whole) == 8
-    for a, p in zip(whole, net.parameters(), strict=True):
-        torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_there_is_no_score_and_no_memory() -> None:
