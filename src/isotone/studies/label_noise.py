@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from isotone import check
-from isotone.api import Run, fit, load, resume
+from isotone.api import Run
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import logistic
@@ -31,11 +31,11 @@ from isotone.evaluate.probe import ProbeData
 from isotone.methods.baseline import Baseline
 from isotone.records import Dataset, Split
 from isotone.report.study import Line, Study, line_figure, write_study
-from isotone.settings import read_config, resolve
+from isotone.settings import resolve
+from isotone.studies.cells import cell
 
 NOISE = (0.0, 0.25, 0.5, 0.75)
 ARMS = ("pretrained", "distilled", "clusterfit", "twice as long")
-FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,7 @@ def label_noise(
         judge = _judging_data(Path(transfer or table), settings, seed)
         for share in noise:
             for arm in ARMS:
-                cell = Cell(seed, share, arm)
-                run = _run(cell, table, folder, clusters, quiet, {**settings, "seed": seed})
+                run = _run(Cell(seed, share, arm), table, folder, clusters, quiet, {**settings, "seed": seed})
                 rows.append({"seed": seed, "noise": share, "arm": arm, **_judged(run, judge)})
                 pd.DataFrame(rows).to_csv(folder / "study.csv", index=False)
     return write_study(folder / "study.html", _page(pd.DataFrame(rows), Path(table).name, command))
@@ -108,21 +107,18 @@ def label_noise(
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _run(cell: Cell, table: str | Path, out: Path, clusters: int, quiet: bool, settings: dict[str, Any]) -> Run:
-    folder = out / cell.folder
-    teacher = str(out / Cell(cell.seed, cell.noise, "pretrained").folder)
+def _run(chosen: Cell, table: str | Path, out: Path, clusters: int, quiet: bool, settings: dict[str, Any]) -> Run:
+    folder = out / chosen.folder
+    teacher = str(out / Cell(chosen.seed, chosen.noise, "pretrained").folder)
     name, own = "baseline", dict[str, Any]()
-    if cell.arm == "twice as long":
+    if chosen.arm == "twice as long":
         own = {"passes": 2 * resolve("baseline", settings).train.passes}
-    elif cell.arm == "distilled":
+    elif chosen.arm == "distilled":
         name, own = "distill", {"teacher": teacher}
-    elif cell.arm == "clusterfit":
+    elif chosen.arm == "clusterfit":
         name, own = "clusterfit", {"teacher": teacher, **({"clusters": clusters} if clusters else {})}
-    values: dict[str, Any] = {**settings, **own, "label_noise": cell.noise}
-    if (folder / "run.json").exists():
-        _check_same(folder, resolve(name, values).flat())
-        return load(folder) if (folder / "metrics.json").exists() else resume(folder, quiet=quiet)
-    return fit(table, method=name, out=folder, quiet=quiet, **values)
+    values: dict[str, Any] = {**settings, **own, "label_noise": chosen.noise}
+    return cell(folder, table, method=name, quiet=quiet, **values)
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
@@ -136,17 +132,6 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError("the study replaces classes. Name the column that holds them: --category.")
     sgd = found.train.optimizer == "sgd" and not found.train.lr
     return {**rest, **({"lr": Baseline.default_lr} if sgd else {})}
-
-
-def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
-    """Refuse to go on with a cell that was made with other settings."""
-    kept = read_config(folder / "config.yaml")
-    for name in sorted(wanted.keys() - FILLED_IN):
-        if kept.get(name) != wanted[name]:
-            raise ConfigError(
-                f"{folder} was made with {name} {kept.get(name)!r}, not {wanted[name]!r}. Choose another --out, or "
-                "repeat the study with the settings it has."
-            )
 
 
 def _judging_data(table: Path, settings: dict[str, Any], seed: int) -> Dataset:
