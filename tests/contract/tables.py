@@ -65,7 +65,7 @@ def words(
         steps: of the run.
         teacher: folder of a run, for methods that need one.
         label: flag and column; None takes classes for images, numbers for rows and none for signals, where the method
-            leaves the choice.
+            leaves the choice; numbers too where it takes images alone.
     """
     method = METHODS[name]
     label = _label(method, kind) if label is None else label
@@ -99,6 +99,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _label(method: type[Method], kind: Kind) -> list[str]:
-    if "target" in method.needs or (kind == "rows" and "category" not in method.needs):
+    numbers = kind == "rows" or method.kinds == ("image",)  # a head of numbers is fitted faster
+    if "target" in method.needs or (numbers and "category" not in method.needs):
         return ["--target", "grey"]
     return ["--category", "digit"] if kind != "signal" or needs_label(method) else []
