@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from contract.tables import KINDS, ROWS, words, write_tables
+from contract.tables import KINDS, ROWS, words, write_digits, write_outside
 from torch import nn
 
 from isotone import finish
@@ -43,7 +43,7 @@ class Runs:
         """Return what to type for a run; its teacher is there."""
         if "teacher" not in METHODS[name].needs:
             return words(self.folder, name, kind, steps=steps)
-        taught = words(self.folder, "baseline", kind, steps=FEW, label=["--category", "digit"])
+        taught = words(self.folder, "baseline", kind, steps=FEW, label=["--category", "class"])
         return words(self.folder, name, kind, steps=steps, teacher=self.of(("teacher", kind), taught))
 
     def of(self, key: tuple[str, ...], typed: list[str]) -> Path:
@@ -63,10 +63,17 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """Without the report, which costs more than all the rest and has its own tests."""
     folder = tmp_path_factory.mktemp("tables")
-    write_tables(folder)
+    write_digits(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finish, "write_report", lambda folder: None)
         yield Runs(folder)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Runs:
+    folder = tmp_path_factory.mktemp("outside")
+    write_outside(folder, shared_data)
+    return Runs(folder)
 
 
 @pytest.mark.slow
@@ -112,6 +119,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     assert _newest(out) == _step(steps // 2)
     assert main(["resume", str(out), "--workers", "1"]) == 0
     _assert_same_bits(straight, out, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_photographs_and_recordings_with_the_report(outside: Runs, tmp_path: Path, name: str) -> None:
+    """CIFAR-10's JPEGs in colour; light through the skin at the wrist, and acceleration beside it."""
+    kind: Kind = "signal" if "signal" in METHODS[name].kinds else "image"
+    run, table = outside.straight(name, kind, STEPS), outside.words(name, kind, STEPS)[1]
+    loss = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert np.mean(loss[-3:]) < loss[1], loss
+    assert (run / "report.html").stat().st_size > 10_000
+    assert main(["embed", str(run), table, "--out", str(tmp_path / "z.npy")]) == 0
+    with np.load(run / "features.npz", allow_pickle=False) as kept:
+        np.testing.assert_array_equal(np.load(tmp_path / "z.npy", allow_pickle=False), kept["h"])
 
 
 @pytest.mark.slow
