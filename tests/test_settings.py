@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from isotone.errors import ConfigError
+from isotone.methods import METHODS
 from isotone.settings import parse, parts_of, read_config, resolve
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 
 
 def _parsed(*words: str) -> dict[str, object]:
@@ -83,9 +86,21 @@ def test_yaml_runs_nothing(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_resolves(recipe: Path) -> None:
     values = read_config(recipe)
     method = str(values.pop("method", "rnc"))
     made = resolve(method, values)
     assert {name: made.flat()[name] for name in values} == values
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("rnc", "baseline")])
+def test_every_method_of_the_family_has_a_published_and_a_small_recipe(name: str) -> None:
+    """`rnc` and `baseline` share small-images.yaml, which names neither."""
+    found = {
+        path.stem.removeprefix(f"{name}-"): read_config(path) for path in RECIPES if path.stem.startswith(f"{name}-")
+    }
+    assert "small" in found
+    assert len(found) > 1
+    assert all(values["method"] == name for values in found.values())
+    assert found["small"].get("image_size", 64) in range(32, 97)

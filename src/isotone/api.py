@@ -103,8 +103,8 @@ class Run:
             groups: as in `fit`, with arrays.
             split: as in `fit`, with arrays.
             quiet: no progress on standard error.
-            settings: `category`, `target`, `group`, `split_column`, `image_column`: the labels to probe, in place of
-                the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
+            settings: `category`, `target`, `labels`, `group`, `split_column`, `image_column`: the labels to probe, in
+                place of the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
 
         Returns:
             One row for each score: with intervals, in the user's units, and the probe's settings.

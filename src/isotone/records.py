@@ -56,6 +56,7 @@ class Batch:
         step: training steps done, the same on every process.
         epoch: counted from 0.
         seed: of the run; with the epoch and the instance it keys what a method draws (`isotone.data.draws`).
+        micro_batch: rows at a time for a network of the method's own; the one it is given sees to that itself. 0: all.
     """
 
     views: Shaped[Tensor, "v b *shape"]
@@ -64,6 +65,7 @@ class Batch:
     step: int = 0
     epoch: int = 0
     seed: int = 0
+    micro_batch: int = 0
 
 
 @dataclass(frozen=True)

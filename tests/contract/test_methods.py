@@ -127,7 +127,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, name: str, 
     whole = {key: p.grad.clone() for key, p in job.net.named_parameters() if p.grad is not None}
     job.net.zero_grad()
     cached = Cached(job.net, micro_batch=micro_batch)
-    cached.backward(job.method.loss(cached, batch, job.memory).total)
+    cached.backward(job.method.loss(cached, replace(batch, micro_batch=micro_batch), job.memory).total)
     found = {key: p.grad for key, p in job.net.named_parameters() if p.grad is not None}
     assert whole.keys() == found.keys()
     size = max(float(x.abs().max()) for x in whole.values())

@@ -5,10 +5,10 @@ from typing import Any
 
 from isotone.cli.arguments import Arguments
 
-PROBES = """linear (logistic regression or ridge), knn, svm (one against rest), layers (linear on each stage of the
-encoder), low-shot (1 to 96 rows of each class), semi (fine-tune on 1 and 10 %% of the labels), finetune (on all),
-invariance (what is left of turns and shuffled patches; images, no labels), detection (boxes; --voc); several with
-commas (default: linear,knn)"""
+PROBES = """linear (logistic regression or ridge), knn, svm (one against rest; of several labels a row with --labels or
+--voc), layers (linear on each stage of the encoder), low-shot (1 to 96 rows of each class), semi (fine-tune on 1 and 10
+%% of the labels), finetune (on all), invariance (what is left of turns and shuffled patches; images, no labels),
+detection (boxes; --voc); several with commas (default: linear,knn)"""
 UNITS = {"mean average precision": "mean AP", "relative distance": "distance"}
 
 
@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
     names = probe_names(probes)
     done = api.load(folder)
     rows = done.evaluate(names, data, quiet=False, **values)
-    own = data is None and not {"category", "target"} & set(values)
+    own = data is None and not {"category", "target", "labels"} & set(values)
     beside = done.metrics["rows"] if own else []
     sys.stdout.write(table(rows, beside) + f"\nappended to {done.folder / 'probes.jsonl'}\n")
     return 0
@@ -58,10 +58,11 @@ def _parser() -> Arguments:
     parser.add_argument("--data", help="another table of the same kind of input, to probe the run on (transfer)")
     parser.add_argument("--category", help="column of classes to probe, in place of the run's own labels")
     parser.add_argument("--target", help="column or columns of numbers to probe, in place of the run's own labels")
+    parser.add_argument("--labels", help="svm: columns of 0 and 1, several labels a row: --labels car,person,dog")
     parser.add_argument("--group", help="with these: column that says whose row it is")
     parser.add_argument("--split-column", help="with these: column with the words train, val and test")
     parser.add_argument("--image-column", help="with these: column of images, where it is not called as in the run")
-    parser.add_argument("--voc", help="detection: folder with Annotations and JPEGImages, as Pascal VOC has them")
+    parser.add_argument("--voc", help="detection, svm: folder with Annotations and JPEGImages, as Pascal VOC has them")
     parser.add_argument("--train-encoder", action="store_const", const=True, help="detection: train its copy too")
     parser.add_argument("--steps", type=int, help="detection: training steps of 4 images (default: 500)")
     parser.add_argument("--passes", type=int, help="semi, finetune: passes of each row (default: 30; more of few rows)")

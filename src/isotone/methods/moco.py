@@ -113,7 +113,8 @@ class MoCo:
         assert isinstance(memory, KeysAndQueue), "MoCo is trained with the memory that it made"
         turns = 2 if self.symmetric else 1
         queries = net(batch.views[:turns].flatten(0, 1), "z").unflatten(0, (turns, -1))  # (t, b, d)
-        keys = memory.keys(batch.views.flip(0)[:turns].flatten(0, 1), "z").unflatten(0, (turns, -1))
+        keyed = batch.views.flip(0)[:turns].flatten(0, 1)
+        keys = memory.keys(keyed, "z", micro_batch=batch.micro_batch).unflatten(0, (turns, -1))
         q, k = (gather(z.transpose(0, 1)).transpose(0, 1) for z in (queries, keys))  # (t, all b, d)
         assert batch.tags.instance is not None, "the loop fills `instance`"
         instance = gather(batch.tags.instance)

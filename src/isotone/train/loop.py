@@ -227,7 +227,7 @@ class _Loop:
         torch.manual_seed(key("step", self.settings.seed, self.state.step, self.accelerator.process_index))  # dropout
         cached = Cached(self.net, micro_batch=micro_batch, backward=self.accelerator.backward)
         with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
-            out = self._loss(self.halving.agreeing(cached), batch, index)
+            out = self._loss(self.halving.agreeing(cached), replace(batch, micro_batch=micro_batch), index)
         loss = float(out.total.detach())
         if not math.isfinite(loss):
             bad = self._not_finite(batch, index)
