@@ -80,6 +80,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
     views = _views(settings, dataset.inputs, dataset.kind, dataset.rows("train"), shape, name)
     encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
+    scaling = _scaling(dataset, settings.head.head_bins)
     facts = Facts(
         width=width,
         kind=dataset.kind,
@@ -88,6 +89,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         classes=len(dataset.classes),
         instances=len(training_rows(method, dataset)),
         seed=seed,
+        bins=scaling.bins,
         second=_second(settings, dataset) if "second" in method.needs else None,
         teacher=_teacher(settings, dataset, shape, device) if "teacher" in method.needs else None,
     )
@@ -100,7 +102,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         encoder,
         None,
         views,
-        _scaling(dataset),
+        scaling,
         "none" if task_of(dataset) == "none" else method.head,
         name,
         norm,
@@ -225,9 +227,9 @@ def _views(
     return Views("image", shape[1], augment, seed, mean, std)
 
 
-def _scaling(dataset: Dataset) -> Scaling:
+def _scaling(dataset: Dataset, bins: int) -> Scaling:
     rows = dataset.labelled("train") if dataset.target_names else dataset.rows("train")
-    return Scaling.of(dataset.target[rows])
+    return Scaling.of(dataset.target[rows], bins=bins)
 
 
 def _second(settings: Settings, dataset: Dataset) -> tuple[nn.Module, int]:

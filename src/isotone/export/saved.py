@@ -84,7 +84,7 @@ class Model:
             ConfigError: the run had no labels, so it predicts nothing.
         """
         out = self._outputs(h)
-        decoded = predictor(self.head_name).decode(out).double().numpy()
+        decoded = predictor(self.head_name, self.scaling.bins).decode(out).double().numpy()
         return decoded if self.classes else self.scaling.restore(decoded)
 
     @torch.no_grad()

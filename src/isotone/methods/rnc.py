@@ -16,6 +16,7 @@ from isotone import check
 from isotone.candidates import Queue, gather
 from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
+from isotone.predict import NumberHead
 from isotone.records import Batch, Candidates, Facts, Kind, LossOutput, Need, Tags
 
 SCORED_ROWS = 1024  # the validation score is quadratic in the rows
@@ -26,7 +27,7 @@ class RnC:
     """Orders the representation by the target, then fits a linear head on the frozen encoder (two stages).
 
     Args:
-        head: predictor on the frozen encoder: l1, mse or huber.
+        head: predictor on the frozen encoder: l1, mse, huber, dex, dldl, or, corn.
         temperature: divides the similarity; the paper's 2 for l2, about 0.1 for cosine.
         similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
         distance: of targets: l1 (the paper's) or l2; several targets are standardised first.
@@ -35,7 +36,7 @@ class RnC:
             a few batches' worth, since they were made by an older encoder. The paper has none.
     """
 
-    head: Literal["l1", "mse", "huber"] = "l1"
+    head: NumberHead = "l1"
     temperature: float = 2.0
     similarity: Literal["l2", "cosine", "dot"] = "l2"
     distance: Literal["l1", "l2"] = "l1"

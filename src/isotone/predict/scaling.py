@@ -1,12 +1,14 @@
 """Targets are trained in standard units and reported in the user's; statistics come from the training rows alone.
 
+So do the bins of predictors that ask which bin a target is in.
+
 Unscaled targets are a known cause of training that does not converge (`self-attention-cv#9`), and statistics of
 validation or test rows would leak.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotone.errors import CheckpointError, ShapeError
+from isotone.records import Bins
 
 Array = TypeVar("Array", np.ndarray, Tensor)
+BINS = 50  # of each target
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,7 @@ class Scaling:
     Args:
         mean: (k,) float64, user's units; k = 0 where there are no targets to scale.
         std: (k,) float64 > 0, user's units; 1 for a constant dimension.
+        bins: from the smallest to the largest training target, in standard units; None where they are not known.
 
     Raises:
         ShapeError: `mean` and `std` are not finite (k,) arrays with std > 0.
@@ -39,6 +44,7 @@ class Scaling:
 
     mean: Float[np.ndarray, " k"]
     std: Float[np.ndarray, " k"]
+    bins: Bins | None = None
 
     def __post_init__(self) -> None:
         fits = self.mean.ndim == 1 and self.mean.shape == self.std.shape
@@ -49,12 +55,13 @@ class Scaling:
             )
 
     @classmethod
-    def of(cls, train_target: Float[np.ndarray, "n k"]) -> "Scaling":
-        """Return the scaling of the training targets.
+    def of(cls, train_target: Float[np.ndarray, "n k"], *, bins: int = BINS) -> "Scaling":
+        """Return the scaling of the training targets, and their bins.
 
         Args:
             train_target: (n, k), user's units, n >= 1; safe up to 1e307, because squares are taken after scaling.
                 k may be 0.
+            bins: of each target, from the smallest to the largest.
 
         Returns:
             The scaling; a constant dimension gets its value as mean, exactly, and std 1.
@@ -75,7 +82,9 @@ class Scaling:
         span = np.abs(centred).max(axis=0)
         span[span == 0] = 1.0
         std = span * np.sqrt(np.square(centred / span).mean(axis=0))
-        return cls(mean=mean, std=np.where(constant | (std == 0), 1.0, std))
+        std = np.where(constant | (std == 0), 1.0, std)
+        low, high = (tuple(((end - mean) / std).tolist()) for end in (y.min(axis=0), y.max(axis=0)))
+        return cls(mean=mean, std=std, bins=Bins(low, high, bins))
 
     def standardise(self, y: Array) -> Array:
         """Return targets in standard units.
@@ -112,16 +121,17 @@ class Scaling:
             return z.double() * torch.from_numpy(self.std).to(z.device) + torch.from_numpy(self.mean).to(z.device)
         return z.astype(np.float64) * self.std + self.mean
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return `{"mean": [k numbers], "std": [k numbers]}`; JSON keeps every digit of a float64."""
-        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"mean": [k numbers], "std": [k numbers], "bins": {...}}`; JSON keeps every digit of a float64."""
+        bins = {} if self.bins is None else {"bins": asdict(self.bins)}
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), **bins}
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Sequence[float]]) -> "Scaling":
+    def from_json(cls, saved: Mapping[str, Any]) -> "Scaling":
         """Return the scaling that `to_json` wrote.
 
         Args:
-            saved: the mapping with `mean` and `std`.
+            saved: the mapping with `mean` and `std`, and `bins` where they are known.
 
         Returns:
             The scaling, bit for bit.
@@ -131,11 +141,12 @@ class Scaling:
         """
         try:
             mean, std = (np.array(saved[name], dtype=np.float64) for name in ("mean", "std"))
-            return cls(mean=mean, std=std)
+            return cls(mean=mean, std=std, bins=_bins(saved.get("bins"), len(mean)))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 'The saved target scaling must be {"mean": [...], "std": [...]} with k finite numbers each and '
-                f"std > 0, but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
+                f"std > 0, and bins like them, but got {saved!r}.\n"
+                "The file was changed or cut off: restore it, or train again."
             ) from error
 
     def _check(self, y: np.ndarray | Tensor) -> None:
@@ -144,3 +155,17 @@ class Scaling:
                 f"This scaling expects values of shape (n, {len(self.mean)}), but got {tuple(y.shape)}. "
                 "For one target dimension, use y[:, None]."
             )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _bins(saved: Mapping[str, Any] | None, k: int) -> Bins | None:
+    """Return the saved bins; models from before there were bins have none."""
+    if saved is None:
+        return None
+    low, high = (tuple(float(x) for x in saved[name]) for name in ("low", "high"))
+    bins = Bins(low, high, int(saved["count"]))
+    if not (len(low) == len(high) == k and np.isfinite([*low, *high]).all() and bins.count >= 1):
+        raise ValueError("these are no bins")
+    return bins

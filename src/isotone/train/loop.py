@@ -199,7 +199,7 @@ class _Loop:
         partners = None if self.job.partners is None else self.job.partners(index, epoch).to(device)
         batch = Batch(
             views,
-            replace(known, target=target.to(device), scaled=scaled),
+            replace(known, target=target.to(device), scaled=scaled, bins=self.job.scaling.bins),
             partners,
             step=step,
             epoch=epoch,
@@ -294,7 +294,8 @@ class _Loop:
         )
         target = torch.from_numpy(self.job.dataset.target[self.val])
         known = self.tags.map(lambda x: x[self.val])
-        score = self.method.score(out, replace(known, target=target, scaled=self.job.scaling.standardise(target)))
+        scaled, bins = self.job.scaling.standardise(target), self.job.scaling.bins
+        score = self.method.score(out, replace(known, target=target, scaled=scaled, bins=bins))
         if not math.isfinite(score):
             raise self._diverged(f"the validation score is {score}", self.val)
         return score
