@@ -80,16 +80,18 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
     views = _views(settings, dataset.inputs, dataset.kind, dataset.rows("train"), shape, name)
     encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
+    rows = training_rows(method, dataset)
     facts = Facts(
         width=width,
         kind=dataset.kind,
         shape=shape,
         k=len(dataset.target_names),
         classes=len(dataset.classes),
-        instances=len(training_rows(method, dataset)),
+        instances=len(rows),
         seed=seed,
         second=_second(settings, dataset) if "second" in method.needs else None,
         teacher=_teacher(settings, dataset, shape, device) if "teacher" in method.needs else None,
+        targets=_scaling(dataset).standardise(dataset.target[rows]) if dataset.target_names else None,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("net", seed))

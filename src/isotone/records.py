@@ -122,6 +122,8 @@ class Facts:
         seed: of the run.
         second: an encoder for the second input and its width, or None.
         teacher: what the run that the user named says of the training rows, or None.
+        targets: (n, k) float64 of the training rows in standard units, in the order of `Tags.instance`, NaN where a row
+            has none; None where the data have none.
     """
 
     width: int
@@ -133,6 +135,7 @@ class Facts:
     seed: int = 0
     second: tuple[nn.Module, int] | None = None
     teacher: Teacher | None = None
+    targets: np.ndarray | None = None
 
 
 @runtime_checkable
