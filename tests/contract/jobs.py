@@ -25,7 +25,7 @@ SMALL = {
     "moco": {"queue": 24},
     "jigsaw": {"permutations": 8},
     "clusterfit": {"clusters": 6},
-    "fds": {"bins": 8},
+    "fds": {"label_bins": 8},
 }  # defaults are for more rows
 # end to end on numbers: L1's gradient is as long near the target as far from it, and 20 steps end where they overshoot
 END_TO_END = ("cmixup", "fds", "lds", "ordinal-entropy", "ranksim")

@@ -32,22 +32,22 @@ class FDS:
 
     The first epoch collects and changes nothing. A bin needs two rows in an epoch for a variance; one that never had
     them is left as it is and lends nothing. Variances are of single features, and their ratio is kept within 10. With
-    few rows take few `bins`: 1,680 images at the paper's settings became worse.
+    few rows take few `label_bins`: 1,680 images at the paper's settings became worse.
 
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.
-        momentum: share of a bin's old statistics that an epoch leaves, 0 to 1; the paper's 0.9.
-        bins: of the targets, from the smallest to the largest; 101 for ages from 1 to 101 makes one of each year.
-        window: bins that the kernel looks at, an odd number; the paper's 5. 1 does not smooth.
-        sigma: of the Gaussian kernel, in bins; the paper's 2.
+        feature_momentum: share of a bin's old statistics that an epoch leaves, 0 to 1; the paper's 0.9.
+        label_bins: of the targets, from the smallest to the largest; 101 for ages from 1 to 101 makes one of each year.
+        kernel_bins: how many the kernel looks at, an odd number; the paper's 5. 1 does not smooth.
+        kernel_sigma: of the Gaussian kernel, in bins; the paper's 2.
         views: augmented copies of each sample in a batch.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
-    momentum: float = 0.9
-    bins: int = 100
-    window: int = 5
-    sigma: float = 2.0
+    feature_momentum: float = 0.9
+    label_bins: int = 100
+    kernel_bins: int = 5
+    kernel_sigma: float = 2.0
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"
@@ -58,8 +58,8 @@ class FDS:
 
     def __post_init__(self) -> None:
         end_to_end.check_settings(self.head, self.views)
-        check.between("momentum", self.momentum, 0, 1)
-        check_bins(self.bins, self.window, self.sigma)
+        check.between("feature_momentum", self.feature_momentum, 0, 1)
+        check_bins(self.label_bins, self.kernel_bins, self.kernel_sigma)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder with a linear head on top, and the two beside each other as the part `with_head`.
@@ -76,8 +76,13 @@ class FDS:
         """Return the statistics of each bin, none known yet."""
         del net
         assert facts.targets is not None, "the method needs a target"
-        bins = LabelBins(torch.from_numpy(facts.targets), self.bins)
-        return Statistics(bins, gaussian_bins(self.bins, self.window, self.sigma), facts.width, self.momentum)
+        bins = LabelBins(torch.from_numpy(facts.targets), self.label_bins)
+        return Statistics(
+            bins,
+            gaussian_bins(self.label_bins, self.kernel_bins, self.kernel_sigma),
+            facts.width,
+            self.feature_momentum,
+        )
 
     def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the head's loss on the moved features of all rows in all processes."""
@@ -122,7 +127,7 @@ class WithHead(nn.Module):
 
 
 class Statistics(nn.Module):
-    """Mean and variance of the features of each bin: those in use, and the sums of the epoch that is under way.
+    """Mean and variance of the features of each bin: those in use, and those of the epoch that is under way.
 
     Args:
         bins: of the targets.
@@ -136,30 +141,29 @@ class Statistics(nn.Module):
     variance: Tensor
     known: Tensor
     count: Tensor
-    total: Tensor
-    squares: Tensor
+    epoch_mean: Tensor
+    epoch_variance: Tensor
     epoch: Tensor
 
     def __init__(self, bins: LabelBins, kernel: Float[Tensor, "b b"], width: int, momentum: float) -> None:
         super().__init__()
         self.bins, self.width, self.momentum = bins, width, momentum
         self.register_buffer("kernel", kernel)
-        for name in ("mean", "variance", "total", "squares"):
+        for name in ("mean", "variance", "epoch_mean", "epoch_variance"):
             self.register_buffer(name, torch.zeros(bins.count, width, dtype=torch.float64))
-        self.register_buffer("count", torch.zeros(bins.count, dtype=torch.float64))
-        self.register_buffer("known", torch.zeros(bins.count, dtype=torch.bool))
+        self.register_buffer("count", torch.zeros(bins.count, 1, dtype=torch.float64))
+        self.register_buffer("known", torch.zeros(bins.count, 1, dtype=torch.bool))
         self.register_buffer("epoch", torch.tensor(0))
 
     @torch.no_grad()
     def forward(self, y: Float[Tensor, "n 1"], epoch: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
         """Return the scale and the shift (n, d) that take the features of rows to `h~ = scale h + shift`."""
         mean, variance, known = self._in_use(epoch)
-        kernel = self.kernel * known
+        kernel = self.kernel * known.T
         kernel = kernel / kernel.sum(1, keepdim=True).clamp(min=torch.finfo(kernel.dtype).tiny)
-        smooth, wide = kernel @ mean, kernel @ variance
-        ratio = torch.where(variance > 0, wide / variance, 1.0).clamp(1 / LARGEST_RATIO, LARGEST_RATIO)
-        scale = torch.where(known[:, None], ratio.sqrt(), 1.0)
-        shift = torch.where(known[:, None], smooth - scale * mean, 0.0)
+        ratio = torch.where(variance > 0, (kernel @ variance) / variance, 1.0)
+        scale = torch.where(known, ratio.clamp(1 / LARGEST_RATIO, LARGEST_RATIO).sqrt(), 1.0)
+        shift = torch.where(known, kernel @ mean - scale * mean, 0.0)
         place = self.bins(y)
         return scale[place], shift[place]
 
@@ -169,25 +173,27 @@ class Statistics(nn.Module):
         if epoch != int(self.epoch):
             for own, new in zip((self.mean, self.variance, self.known), self._in_use(epoch), strict=True):
                 own.copy_(new)
-            for sums in (self.count, self.total, self.squares):
-                sums.zero_()
+            for begun in (self.count, self.epoch_mean, self.epoch_variance):
+                begun.zero_()
             self.epoch.fill_(epoch)
         # a product, not index_add: on a GPU that one's sums come in any order
-        member, h = functional.one_hot(self.bins(y), self.bins.count).to(self.total).T, h.to(self.total)
-        self.count += member.sum(1)
-        self.total += member @ h
-        self.squares += member @ h.square()
+        member, h = functional.one_hot(self.bins(y), self.bins.count).to(self.mean).T, h.to(self.mean)
+        n = member.sum(1, keepdim=True)
+        mean = member @ h / n.clamp(min=1)
+        variance = member @ (h - mean[self.bins(y)]).square() / n.clamp(min=1)
+        # two sets of rows as one: their variances, and how far their means are apart
+        share = n / (self.count + n).clamp(min=1)
+        apart = mean - self.epoch_mean
+        self.epoch_variance.lerp_(variance, share).add_(share * (1 - share) * apart.square())
+        self.epoch_mean.add_(share * apart)
+        self.count += n
 
-    def _in_use(self, epoch: int) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"], Bool[Tensor, " b"]]:
-        """Return mean, variance and whether there are any: with the sums of the epoch before, where it has ended."""
+    def _in_use(self, epoch: int) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"], Bool[Tensor, "b 1"]]:
+        """Return mean, variance and whether there are any, those of the epoch before let in where it has ended."""
         if epoch == int(self.epoch):
             return self.mean, self.variance, self.known
-        enough, n = self.count >= 2, self.count.clamp(min=2)[:, None]
-        mean = self.total / n
-        variance = ((self.squares - n * mean.square()) / (n - 1)).clamp(min=0)
-        old = torch.where(enough, self.momentum * self.known, 1.0)[:, None]
-        return (
-            old * self.mean + (1 - old) * mean,
-            old * self.variance + (1 - old) * variance,
-            self.known | enough,
-        )
+        enough = self.count >= 2
+        variance = self.epoch_variance * self.count / (self.count - 1).clamp(min=1)
+        share = enough * (1 - self.momentum * self.known.to(self.mean))
+        mean = self.mean.lerp(self.epoch_mean, share)
+        return mean, self.variance.lerp(variance, share), self.known | enough

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotone import check
+from isotone.errors import ConfigError
 
 
 class LabelBins(nn.Module):
@@ -63,6 +64,10 @@ def gaussian_bins(count: int, window: int, sigma: float) -> Float[Tensor, "count
 
 def check_bins(bins: int, window: int, sigma: float) -> None:
     """Raise a ConfigError unless the settings of bins and kernel are in range."""
-    check.between("bins", bins, 2, 10_000)
-    check.between("window", window, 1, 999)
-    check.positive("sigma", sigma)
+    check.between("label_bins", bins, 2, 10_000)
+    check.between("kernel_bins", window, 1, 999)
+    if window % 2 == 0:
+        raise ConfigError(
+            f"`kernel_bins` must be an odd number, the bin itself and as many on either side, got {window}."
+        )
+    check.positive("kernel_sigma", sigma)

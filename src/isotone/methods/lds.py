@@ -32,17 +32,17 @@ class LDS:
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.
         reweight: sqrt, one over the root of the density, as in the paper's tables on ages; or inverse, one over it.
-        bins: of the targets, from the smallest to the largest; 101 for ages from 1 to 101 makes one of each year.
-        window: bins that the kernel looks at, an odd number; the paper's 5. 1 does not smooth.
-        sigma: of the Gaussian kernel, in bins; the paper's 2.
+        label_bins: of the targets, from the smallest to the largest; 101 for ages from 1 to 101 makes one of each year.
+        kernel_bins: how many the kernel looks at, an odd number; the paper's 5. 1 does not smooth.
+        kernel_sigma: of the Gaussian kernel, in bins; the paper's 2.
         views: augmented copies of each sample in a batch.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
     reweight: Literal["sqrt", "inverse"] = "sqrt"
-    bins: int = 100
-    window: int = 5
-    sigma: float = 2.0
+    label_bins: int = 100
+    kernel_bins: int = 5
+    kernel_sigma: float = 2.0
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"
@@ -54,7 +54,7 @@ class LDS:
     def __post_init__(self) -> None:
         end_to_end.check_settings(self.head, self.views)
         check.choice("reweight", self.reweight, ("sqrt", "inverse"))
-        check_bins(self.bins, self.window, self.sigma)
+        check_bins(self.label_bins, self.kernel_bins, self.kernel_sigma)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder with a linear head on top.
@@ -70,7 +70,7 @@ class LDS:
         del net
         assert facts.targets is not None, "the method needs a target"
         power = 0.5 if self.reweight == "sqrt" else 1.0
-        return RareWeights(torch.from_numpy(facts.targets), self.bins, self.window, self.sigma, power)
+        return RareWeights(torch.from_numpy(facts.targets), self.label_bins, self.kernel_bins, self.kernel_sigma, power)
 
     def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the weighted mean of the head's loss over all rows in all processes."""

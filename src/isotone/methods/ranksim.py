@@ -28,24 +28,24 @@ from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 class RankSim:
     """Trains end to end with a term that ranks each sample's neighbours in the representation as their targets do.
 
-    `L = l(out, y) + weight * sum over i of mean over j of (rk(S^z_i)_j - rk(S^y_i)_j)^2`, S^z the cosines of the
+    `L = l(out, y) + rank_weight * sum over i of mean over j of (rk(S^z_i)_j - rk(S^y_i)_j)^2`, S^z the cosines of the
     representations, S^y = -|y_i - y_j|, rk(a)_j = (1 + number of entries above a_j) / M, over M rows of the batch, of
     which each target has one, drawn anew.
 
-    Ranks are flat, so their gradient is taken over a finite step: `(rk(a + interpolation g) - rk(a)) / interpolation`,
-    g the loss's gradient at the ranks. A larger `weight` makes the step longer, and 1 / interpolation is how hard it
-    pulls; once the order is right there is no gradient at all.
+    Ranks are flat, so their gradient is taken over a finite step: `(rk(a + u g) - rk(a)) / u`,
+    g the loss's gradient at the ranks, u `rank_interpolation`. A larger weight makes the step longer; how hard it pulls
+    is 1 / u; once the order is right there is no gradient at all.
 
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.
-        weight: of the term; the paper's gamma, 100 for ages.
-        interpolation: how far ahead the gradient looks; the paper's lambda, 2 for ages.
+        rank_weight: of the term; the paper's gamma, 100 for ages.
+        rank_interpolation: how far ahead the gradient looks; the paper's lambda, 2 for ages.
         views: augmented copies of each sample in a batch; a target's row is drawn among all of them.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
-    weight: float = 100.0
-    interpolation: float = 2.0
+    rank_weight: float = 100.0
+    rank_interpolation: float = 2.0
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"
@@ -56,8 +56,8 @@ class RankSim:
 
     def __post_init__(self) -> None:
         end_to_end.check_settings(self.head, self.views)
-        check.between("weight", self.weight, 0, 1_000_000)
-        check.positive("interpolation", self.interpolation)
+        check.between("rank_weight", self.rank_weight, 0, 1_000_000)
+        check.positive("rank_interpolation", self.rank_interpolation)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder with a linear head on top, and both outputs beside each other as the part `beside`.
@@ -81,7 +81,7 @@ class RankSim:
         assert batch.tags.target is not None, "the loop fills `target` for a regression data set"
         y = gather(batch.tags.target).repeat_interleave(v, 0)[:, 0]  # unscaled: what ties stays tied
         rows = one_each(y, gather(sample_draws(batch, v, "ranksim")).flatten())
-        term = ranksim(h[rows], y[rows], weight=self.weight, interpolation=self.interpolation)
+        term = ranksim(h[rows], y[rows], weight=self.rank_weight, interpolation=self.rank_interpolation)
         return LossOutput(plain + term, {"error": plain.detach(), "ranking": term.detach()})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
@@ -106,8 +106,8 @@ def ranksim(
 
     Example:
         >>> z, y = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), torch.tensor([1.0, 2.0, 4.0])
-        >>> ranksim(z, y, weight=1.0, interpolation=1.0).item()  # row 2 has a tie of features that y has not
-        0.03703703703703703
+        >>> round(ranksim(z, y, weight=1.0, interpolation=1.0).item(), 4)  # row 2's cosines tie, its targets do not
+        0.037
     """
     return _Ranking.apply(cosine(z, z), ranks(-(y[:, None] - y[None, :]).abs()), weight, interpolation)
 
