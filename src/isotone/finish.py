@@ -81,17 +81,19 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
     encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
     scaling = _scaling(dataset, settings.head.head_bins)
+    rows = training_rows(method, dataset)
     facts = Facts(
         width=width,
         kind=dataset.kind,
         shape=shape,
         k=len(dataset.target_names),
         classes=len(dataset.classes),
-        instances=len(training_rows(method, dataset)),
+        instances=len(rows),
         seed=seed,
         bins=scaling.bins,
         second=_second(settings, dataset) if "second" in method.needs else None,
         teacher=_teacher(settings, dataset, shape, device) if "teacher" in method.needs else None,
+        targets=scaling.standardise(dataset.target[rows]) if dataset.target_names else None,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("net", seed))

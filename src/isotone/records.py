@@ -142,6 +142,8 @@ class Facts:
         bins: of the targets, for predictors that ask which bin; None where the data have no targets.
         second: an encoder for the second input and its width, or None.
         teacher: what the run that the user named says of the training rows, or None.
+        targets: (n, k) float64 of the training rows in standard units, in the order of `Tags.instance`, NaN where a row
+            has none; None where the data have none.
     """
 
     width: int
@@ -154,6 +156,7 @@ class Facts:
     bins: Bins | None = None
     second: tuple[nn.Module, int] | None = None
     teacher: Teacher | None = None
+    targets: np.ndarray | None = None
 
 
 @runtime_checkable
