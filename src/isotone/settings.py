@@ -26,8 +26,9 @@ class NetSettings:
     """The encoder and the views it sees.
 
     Args:
-        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d (signals), or any
-            timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for signals.
+        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d, resnet-1d or eegnet
+            (signals), or any timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for
+            signals.
         norm: batch, or group where batches are small, correlated or spread over processes.
         pretrained: start from timm's weights (the only setting that uses the network).
         weights: safetensors file of encoder weights to start from.
