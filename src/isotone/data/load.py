@@ -73,6 +73,7 @@ def load_table(
         time=time,
         second=second,
         second_kind=None if found.second is None else found.second.kind,
+        geometry=settings.geometry,
     )
     return wrong_labels(dataset, settings.label_noise, seed), found
 

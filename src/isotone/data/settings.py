@@ -18,6 +18,8 @@ class DataSettings:
 
     Args:
         target: Column or columns of numbers to predict.
+        geometry: What targets are places on: line; circle:360, where 359 and 1 are neighbours (360 is the length in the
+            target's unit, such as circle:24 for hours); or gaze: pitch and yaw in radians, or three numbers.
         category: Column of classes to tell apart, any text or whole numbers; in place of a target.
         label_noise: Share of the training and validation rows whose class is replaced by a wrong one: for studies.
         unlabelled: Keep rows whose label is empty; they are trained on where the method needs no label, never judged.
@@ -58,6 +60,7 @@ class DataSettings:
     """
 
     target: tuple[str, ...] = ()
+    geometry: str = "line"
     category: str | None = None
     label_noise: float = 0.0
     unlabelled: bool = False
@@ -99,6 +102,7 @@ class DataSettings:
         _check_fractions(self)
         _check_time(self)
         _check_windows(self)
+        _check_geometry(self)
         _check_exclusive(self)
         _check_columns(self)
 
@@ -157,10 +161,27 @@ def _check_windows(settings: DataSettings) -> None:
         raise ConfigError(f"crop_s must be a start and an end in seconds, such as 60,360, but is {crop}.")
 
 
+def _check_geometry(settings: DataSettings) -> None:
+    name, _, period = settings.geometry.partition(":")
+    try:
+        length = float(period) if name == "circle" else 1.0
+    except ValueError:
+        length = 0.0
+    if name not in ("line", "circle", "gaze") or (name != "circle" and period) or not 0 < length < math.inf:
+        raise ConfigError(
+            f"geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is "
+            f"{settings.geometry!r}."
+        )
+
+
 def _check_exclusive(settings: DataSettings) -> None:
     if settings.target and settings.category is not None:
         raise ConfigError(
             "target and category exclude each other: what is predicted is numbers or a class. Leave out one."
+        )
+    if settings.category is not None and settings.geometry != "line":
+        raise ConfigError(
+            f"geometry ({settings.geometry!r}) is of a target, and category names classes. Leave out one."
         )
     inputs = "the input is images, rows or signals"
     for one, other in (("image_column", "features"), ("signal", "image_column"), ("signal", "features")):
