@@ -190,3 +190,19 @@ def test_of_two_columns_of_recordings_one_is_to_be_named(table: Path, run: DataS
         "labels.csv: has 2 columns that can hold the recordings: file, b. Name one with --signal."
     )
     assert load_table(table, replace(run, signal="b"), 0)[0].inputs.shape == (FILES * 5, 3, 100)
+
+
+@pytest.mark.slow
+def test_recordings_are_trained_on_judged_and_predicted(table: Path, run: DataSettings) -> None:
+    import isotone
+
+    settings = {"passes": 2, "batch_size": 16, "device": "cpu", "encoder": "eegnet", "cache_dir": run.cache_dir}
+    settings |= {"window_s": 2.0, "pick": ("Fp1", "Fp2"), "augment": ["mild", "channeldrop"], "quiet": True}
+    made = isotone.fit(table, target="age", group="person", out=table.parent / "run", **settings)
+    saved = made.settings.data
+    assert (saved.signal, saved.pick, saved.resample_hz) == ("file", ("Fp1", "Fp2"), 50.0)
+    assert {row["n"] for row in made.metrics["by_recording"] if row["split"] == "test"} == {2}
+    new = table.with_name("new.csv")
+    new.write_text("file\n3.edf\n5.edf\n")
+    assert made.predict(new).shape == (10,)
+    assert isotone.resume(made.folder, quiet=True).metrics == made.metrics
