@@ -23,6 +23,12 @@ def test_flags_and_python_agree() -> None:
     assert made == python
 
 
+def test_numbers_and_names_are_listed_with_commas() -> None:
+    found = _parsed("--crop-s", "60,360", "--pick=Fp1,Fp2", "--clip-uv", "800")
+    assert (found["crop_s"], found["pick"], found["clip_uv"]) == ((60.0, 360.0), ("Fp1", "Fp2"), 800.0)
+    assert _parsed("--crop-s=0.5,2")["crop_s"] == (0.5, 2.0)
+
+
 def test_a_config_is_overruled_by_flags(tmp_path: Path) -> None:
     config = tmp_path / "a.yaml"
     config.write_text("passes: 7\nlr: 0.3\n")

@@ -17,6 +17,7 @@ from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs
 from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, named, read
 from isotone.data.load import load_inputs
+from isotone.data.recordings import windowed, written_down
 from isotone.data.settings import DataSettings
 from isotone.data.table import Labels, read_table
 from isotone.errors import ConfigError
@@ -176,7 +177,7 @@ def audit(table: str | Path, **settings: Any) -> auditing.Audit:
         DataError, ConfigError: where the table cannot be read at all.
     """
     data = resolve("rnc", _listed(settings)).data
-    return auditing.audit(read_table(Path(table), data, labels="optional"), data)
+    return auditing.audit(windowed(read_table(Path(table), data, labels="optional"), data), data)
 
 
 def fit(
@@ -328,7 +329,7 @@ def _with_inputs(settings: Settings, source: Path | None) -> Settings:
     if source is None or settings.data.image_column is not None:
         return settings
     found = read_table(source, settings.data, labels="optional")
-    return replace(settings, data=replace(settings.data, image_column=found.image_column, signal=found.signal))
+    return replace(settings, data=replace(written_down(found, settings.data), image_column=found.image_column))
 
 
 def _uncut(settings: Settings, dataset: Dataset, source: Path | None) -> Settings:

@@ -24,7 +24,7 @@ from isotone.evaluate.stage_two import fit_head
 from isotone.export.saved import Model, save_model
 from isotone.export.teacher import load_teacher, taught
 from isotone.folder import existing, write_json
-from isotone.methods.needs import needs_label, suited
+from isotone.methods.needs import check_views, needs_label, suited
 from isotone.nets.encoders import build_encoder, pretrained_statistics
 from isotone.nets.network import Network
 from isotone.nets.norms import group_norm
@@ -32,6 +32,7 @@ from isotone.predict import task_of
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key
 from isotone.records import Dataset, Facts, Kind, Method, Teacher
+from isotone.relations.geometry import period_of
 from isotone.report import write_report
 from isotone.settings import Settings
 from isotone.train.forward import forward
@@ -78,6 +79,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
     shape = _shape(settings, dataset.inputs, dataset.kind)
     name = "custom" if custom is not None else _encoder_name(settings.net.encoder, dataset.kind, shape)
     views = _views(settings, dataset.inputs, dataset.kind, dataset.rows("train"), shape, name)
+    check_views(dataset, views.augment)
     encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
     scaling = _scaling(dataset, settings.head.head_bins)
@@ -86,7 +88,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         width=width,
         kind=dataset.kind,
         shape=shape,
-        k=len(dataset.target_names),
+        k=len(scaling.mean),
         classes=len(dataset.classes),
         instances=len(rows),
         seed=seed,
@@ -231,7 +233,8 @@ def _views(
 
 def _scaling(dataset: Dataset, bins: int) -> Scaling:
     rows = dataset.labelled("train") if dataset.target_names else dataset.rows("train")
-    return Scaling.of(dataset.target[rows], bins=bins)
+    period = period_of(dataset.geometry) if dataset.target_names else None
+    return Scaling.of(dataset.target[rows], bins=bins, period=period)
 
 
 def _second(settings: Settings, dataset: Dataset) -> tuple[nn.Module, int]:

@@ -135,7 +135,7 @@ class Facts:
         width: of the representation, d.
         kind: of the inputs.
         shape: of one view: (c, h, w), (c, t) or (f,).
-        k: target dimensions; 0 where the data have none.
+        k: numbers that a head regresses: the target dimensions, twice as many on a circle; 0 where there are none.
         classes: number of classes; 0 where the data have none.
         instances: training rows; `Tags.instance` is below it.
         seed: of the run.
@@ -255,6 +255,7 @@ class Dataset:
         time: (n,) float64 when in its sequence, or None.
         second: another input of each row, in one of the forms of `inputs`, or None.
         second_kind: of the second input.
+        geometry: what the targets are places on: `line`, `circle:PERIOD` or `gaze`.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Dataset:
     time: np.ndarray | None = None
     second: np.ndarray | None = None
     second_kind: Kind | None = None
+    geometry: str = "line"
 
     def rows(self, split: Split) -> np.ndarray:
         """Return the indices of the rows of one side of the split, ascending."""

@@ -135,7 +135,8 @@ def read(
         raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
     dataset, found = load_table(Path(data), settings, seed, progress, labels=labels)
     warnings = [str(problem) for problem in found.problems if not problem.fatal]
-    return Found(dataset, warnings, None if found.keep.all() else bad_rows(found))
+    bad = any(problem.row is not None for problem in found.fatal)
+    return Found(dataset, warnings, bad_rows(found) if bad else None)
 
 
 def as_split(dataset: Dataset, own: Dataset) -> Dataset:

@@ -155,6 +155,7 @@ def _score(raw: Mapping[str, object]) -> Score:
         r2=interval(raw.get("r2")),
         pearson=interval(raw.get("pearson")),
         spearman=interval(raw.get("spearman")),
+        angle=interval(raw.get("angle")),
     )
 
 

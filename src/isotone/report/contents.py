@@ -1,5 +1,6 @@
 """What a finished run holds, as plain records: `collect` fills them, the rest of the report only reads them."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Score:
-    """How one predictor does on one target: a row of `metrics.json`; `role` is model, refit or constant."""
+    """How one predictor does on one target: a row of `metrics.json`; `role` is model, refit or constant.
+
+    `angle` is the error in degrees of targets that are gazes, of all columns together; NaN for others.
+    """
 
     model: str
     role: str
@@ -33,6 +37,12 @@ class Score:
     r2: Interval
     pearson: Interval
     spearman: Interval
+    angle: Interval = Interval(math.nan, math.nan, math.nan)
+
+    @property
+    def error(self) -> Interval:
+        """The error that decides: the angle of gazes, else the mean absolute error."""
+        return self.angle if math.isfinite(self.angle.value) else self.mae
 
 
 @dataclass(frozen=True)
