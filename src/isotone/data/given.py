@@ -73,6 +73,8 @@ def named(data: object, category: object, signal: object, beside: Beside) -> tup
     given = {"sequence": beside.sequence, "time": beside.time} | (
         {"category": category, "signal": signal} if table else {}
     )
+    if table and isinstance(beside.split, str):  # of a data set: which of its splits
+        given["split"], beside = beside.split, replace(beside, split=None)
     for name, value in given.items():
         if value is not None and isinstance(value, str) != table:
             raise ConfigError(
