@@ -136,7 +136,8 @@ def read(
     if beside.groups is not None or beside.split is not None:
         raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
     dataset, found = load_table(Path(data), settings, seed, progress, labels=labels)
-    warnings = [str(problem) for problem in found.problems if not problem.fatal]
+    noted = sorted((p for p in found.problems if not p.fatal), key=lambda p: p.row is not None)  # the table's first
+    warnings = [str(problem) for problem in noted]
     return Found(dataset, warnings, None if found.keep.all() else bad_rows(found))
 
 

@@ -1,6 +1,7 @@
 """The verdict on a run: scores with intervals beside the constant predictors, order, and where the errors lie."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from isotone.evaluate.class_metrics import accuracy_by_group, by_class, class_me
 from isotone.evaluate.constant import constant_predictors, most_frequent_class
 from isotone.evaluate.metrics import Interval, regression_metrics
 from isotone.evaluate.order import order
+from isotone.evaluate.shots import shots
 from isotone.predict import task_of
 from isotone.records import Dataset, Split
 
@@ -94,7 +96,14 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
         "split": "test",
     }
     named = [{"target": dataset.target_names[0], **line} for line in bins]
-    return {"rows": rows, "order": summary, "by_bin": named, "by_group": groups}
+    return {"rows": rows, "order": summary, "by_bin": named, "by_group": groups} | _by_shot(target, predicted, trained)
+
+
+def _by_shot(target: np.ndarray, predicted: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
+    """Errors by how often a target was trained on, where targets are whole numbers: of others no two are the same."""
+    if (target != np.floor(target)).any() or (trained[:, 0] != np.floor(trained[:, 0])).any():
+        return {}
+    return {"by_shot": [asdict(shot) for shot in shots(target, predicted, trained[:, 0])]}
 
 
 def _number_rows(dataset: Dataset, name: str, role: str, prediction: np.ndarray, split: Split, seed: int) -> Rows:

@@ -164,7 +164,7 @@ def test_from_the_folder_to_a_run(tree: Path, tmp_path: Path, draw: Draw, capsys
     run = isotone.load(tmp_path / "run")
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert len(predictions) == 35
-    assert predictions.groupby("person")["split"].nunique().max() == 1
+    assert predictions.groupby("group")["split"].nunique().max() == 1
     assert run.settings.data.target == ("age",)
     assert len(run.predict(tree)) == 35
     isotone.resume(tmp_path / "run", quiet=True)  # a finished run: the folder is read again and found to be the same
