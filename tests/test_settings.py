@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isotone.errors import ConfigError
-from isotone.settings import parse, parts_of, read_config, resolve
+from isotone.settings import parse, parts_of, read_config, recipes, resolve, table_or_root, with_recipe
 
 
 def _parsed(*words: str) -> dict[str, object]:
@@ -89,3 +89,30 @@ def test_every_recipe_resolves(recipe: Path) -> None:
     method = str(values.pop("method", "rnc"))
     made = resolve(method, values)
     assert {name: made.flat()[name] for name in values} == values
+
+
+def test_recipes_are_found_by_name() -> None:
+    beside = {path.stem for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")}
+    assert set(recipes()) == beside
+    assert read_config(Path("rnc-agedb"))["passes"] == 800
+    words = ["--dataset", "agedb", "--recipe", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(words) == ["--dataset", "agedb", "--config", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(["--recipe=rnc-agedb"]) == ["--config", "rnc-agedb"]
+    assert with_recipe(["--lr", "1"]) == ["--lr", "1"]
+    found = parse(parts_of("rnc"), with_recipe(words), "isotone fit", {})
+    assert (found["passes"], found["lr"], found["dataset"]) == (800, 0.1, "agedb")
+
+
+def test_wrong_recipes_are_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agdb"])
+    listed = ", ".join(sorted(recipes()))
+    assert str(caught.value) == (f"there is no recipe 'rnc-agdb'. Did you mean 'rnc-agedb'? There are: {listed}.")
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agedb", "--config", "a.yaml"])
+    assert str(caught.value) == ("--recipe and --config are both settings to start from. Give one; flags win over it.")
+
+
+def test_a_root_stands_for_a_table() -> None:
+    assert table_or_root({"table": None, "root": "faces", "dataset": "agedb"}, "fit") == "faces"
+    assert table_or_root({"table": "faces", "root": None, "dataset": "agedb"}, "fit") == "faces"

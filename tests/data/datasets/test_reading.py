@@ -56,7 +56,7 @@ def test_classes_of_another_column(tree: Path) -> None:
 
 
 def test_only_inputs_are_read_for_a_trained_model(tree: Path) -> None:
-    inputs, names = load_inputs(tree, _settings(channels="3"))
+    inputs, names = load_inputs(tree, _settings(channels="3", hold_out="a person who is not here"))
     assert inputs.shape == (60, 8, 8, 3)
     assert names[0] == "0_Pa_20_m.jpg"
 

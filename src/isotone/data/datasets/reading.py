@@ -87,7 +87,7 @@ def read_dataset(root: Path, settings: DataSettings, *, targets: bool = True) ->
             f"the recordings of {card.name} are cut into windows before they are trained on. Write their table first: "
             f"isotone datasets {card.name} --root {root} --out {card.name}.csv"
         )
-    settings = with_columns(settings)
+    settings = with_columns(settings if targets else replace(settings, split="drawn", hold_out=None))
     reading = read_folder(root, settings)
     path = root.absolute() / card.name
     check_named(path, reading.frame, settings, targets)
