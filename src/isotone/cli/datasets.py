@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from isotone.cli.arguments import Arguments
+from isotone.data.settings import SPLITS
 from isotone.errors import ConfigError, nearest
 
 FORMATS = (".csv", ".parquet")
@@ -17,7 +18,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("name", nargs="?", help="such as agedb; without it all are listed")
     parser.add_argument("--root", type=Path, help="its folder, as downloaded")
     parser.add_argument("--out", type=Path, help="table to write, .csv or .parquet; below the root, to be trained on")
-    parser.add_argument("--split", choices=("drawn", "published", "dir"), default="drawn", help="adds a column split")
+    parser.add_argument("--split", choices=SPLITS, default="drawn", help="adds a column split")
     parser.add_argument("--hold-out", help="the group that is the test; adds a column split")
     asked = parser.read(words)
 

@@ -11,7 +11,7 @@ from isotone.data.arrays import load_arrays
 from isotone.data.audit import bad_rows
 from isotone.data.images import Progress
 from isotone.data.load import load_table
-from isotone.data.settings import DataSettings
+from isotone.data.settings import SPLITS, DataSettings
 from isotone.data.split import shared_groups
 from isotone.data.table import Labels
 from isotone.errors import ConfigError
@@ -73,7 +73,7 @@ def named(data: object, category: object, signal: object, beside: Beside) -> tup
     given = {"sequence": beside.sequence, "time": beside.time} | (
         {"category": category, "signal": signal} if table else {}
     )
-    if table and isinstance(beside.split, str):  # of a data set: which of its splits
+    if table and isinstance(beside.split, str) and beside.split in SPLITS:  # of a data set: which of its splits
         given["split"], beside = beside.split, replace(beside, split=None)
     for name, value in given.items():
         if value is not None and isinstance(value, str) != table:

@@ -10,6 +10,7 @@ from typing import Literal
 from isotone.errors import ConfigError
 
 DATASETS = ("agedb", "imdb-wiki", "mpii-face-gaze", "skyfinder", "tuab")  # published ones that can be read
+SPLITS = ("drawn", "published", "dir")  # of a published data set
 _LARGEST_IMAGE = 178_956_970  # pixels; Pillow itself refuses more, so a higher cap would promise what cannot be kept
 
 
@@ -84,7 +85,7 @@ class DataSettings:
         _check_choice(self, "resize", ("pad", "crop", "squash"))
         _check_choice(self, "channels", ("auto", "1", "3"))
         _check_choice(self, "on_bad", ("error", "skip"))
-        _check_choice(self, "split", ("drawn", "published", "dir"))
+        _check_choice(self, "split", SPLITS)
         _check_choice(self, "dataset", (*DATASETS, None))
         _check_range(self, "image_size", 4, 4096)
         _check_range(self, "label_noise", 0, 0.99)

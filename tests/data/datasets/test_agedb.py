@@ -45,7 +45,10 @@ def test_names_become_rows(tree: Path, inside: str) -> None:
     assert first["path"] == ("AgeDB/" if inside == "." else "") + "2_SidneyPoitier_24_m.jpg"
     assert (first["age"], first["person"], first["sex"]) == (24, "SidneyPoitier", "m")
     assert found.faults == ()
-    assert found.remarks == ("5 names in an old code page were repaired",)
+    assert found.remarks == (
+        "35 of the set's 16,488 images are there",
+        "5 names in an old code page were repaired",
+    )
 
 
 def test_one_person_is_one_group_however_the_name_is_spelt(tree: Path, draw: Draw) -> None:
@@ -167,6 +170,8 @@ def test_from_the_folder_to_a_run(tree: Path, tmp_path: Path, draw: Draw, capsys
     assert predictions.groupby("group")["split"].nunique().max() == 1
     assert run.settings.data.target == ("age",)
     isotone.resume(tmp_path / "run", quiet=True)  # a finished run: the folder is read again and found to be the same
+    scores = run.evaluate("knn", category="sex", group="person")
+    assert {row["probe"] for row in scores} == {"knn"}
     (tree / "AgeDB" / "35_MaxPlanck_90_m.jpg").unlink()
     assert len(run.predict(tree)) == 35
 

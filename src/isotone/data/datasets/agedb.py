@@ -40,7 +40,7 @@ CARD = Card(
 )
 _NAME = re.compile(r"(\d+)_([^_]+)_(\d+)_([mf])")
 _PATTERN = "NUMBER_NAME_AGE_m.jpg or NUMBER_NAME_AGE_f.jpg"
-_TABLE = "agedb.csv"
+_TABLE, _IMAGES = "agedb.csv", 16_488
 
 
 def read(root: Path, settings: DataSettings) -> Reading:
@@ -73,8 +73,9 @@ def read(root: Path, settings: DataSettings) -> Reading:
         faults += more
     repaired = int(column(frame, "repaired").to_numpy().sum())
     frame = frame.drop(columns="repaired")
-    remarks = (f"{repaired} names in an old code page were repaired",) if repaired else ()
-    return Reading(frame, left_out, (*faults, *twice), remarks)
+    remarks = [f"{len(rows):,} of the set's {_IMAGES:,} images are there"] if len(rows) < _IMAGES else []
+    remarks += [f"{repaired} names in an old code page were repaired"] if repaired else []
+    return Reading(frame, left_out, (*faults, *twice), tuple(remarks))
 
 
 def repaired_name(name: str) -> str:

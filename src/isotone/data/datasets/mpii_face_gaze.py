@@ -45,6 +45,7 @@ CARD = Card(
     ),
 )
 _PERSON = re.compile(r"p\d\d")
+_PEOPLE = tuple(f"p{i:02}" for i in range(15))
 _TOPS = ("MPIIFaceGaze", "MPIIFaceGaze_normalizad", "MPIIFaceGaze_normalized")
 _FIELDS = 28  # of a line in the original text files
 _AXES = ("gaze_x", "gaze_y", "gaze_z")
@@ -80,8 +81,11 @@ def read(root: Path, settings: DataSettings) -> Reading:
     frame = reading.frame
     angle = pitch_yaw(np.stack([numbers(column(frame, axis)) for axis in _AXES], axis=1))
     frame = frame.assign(pitch=angle[:, 0], yaw=angle[:, 1])
-    remark = "a flip would change the yaw: where `mild` is named, `light` is used"
-    return Reading(frame, reading.left_out, reading.faults, (f"the form is the {name} one", remark, *reading.remarks))
+    there = set(listed(frame, "person"))
+    absent = [person for person in _PEOPLE if person not in there]
+    remarks = [f"the form is the {name} one", "a flip would change the yaw: where `mild` is named, `light` is used"]
+    remarks += [f"{len(absent)} of the 15 people are not there: {', '.join(absent)}"] if absent else []
+    return Reading(frame, reading.left_out, reading.faults, tuple(remarks))
 
 
 def pitch_yaw(direction: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
