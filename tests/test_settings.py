@@ -6,7 +6,7 @@ import pytest
 
 from isotone.errors import ConfigError
 from isotone.methods import METHODS
-from isotone.settings import parse, parts_of, read_config, resolve
+from isotone.settings import parse, parts_of, read_config, recipes, resolve, table_or_root, with_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 
@@ -110,3 +110,30 @@ def test_every_method_of_the_family_has_a_published_and_a_small_recipe(name: str
     assert len(found) > 1
     assert all(values["method"] == name for values in found.values())
     assert found["small"].get("image_size", 64) in range(32, 97)
+
+
+def test_recipes_are_found_by_name() -> None:
+    beside = {path.stem for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")}
+    assert set(recipes()) == beside
+    assert read_config(Path("rnc-agedb"))["passes"] == 800
+    words = ["--dataset", "agedb", "--recipe", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(words) == ["--dataset", "agedb", "--config", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(["--recipe=rnc-agedb"]) == ["--config", "rnc-agedb"]
+    assert with_recipe(["--lr", "1"]) == ["--lr", "1"]
+    found = parse(parts_of("rnc"), with_recipe(words), "isotone fit", {})
+    assert (found["passes"], found["lr"], found["dataset"]) == (800, 0.1, "agedb")
+
+
+def test_wrong_recipes_are_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agdb"])
+    listed = ", ".join(sorted(recipes()))
+    assert str(caught.value) == (f"there is no recipe 'rnc-agdb'. Did you mean 'rnc-agedb'? There are: {listed}.")
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agedb", "--config", "a.yaml"])
+    assert str(caught.value) == ("--recipe and --config are both settings to start from. Give one; flags win over it.")
+
+
+def test_a_root_stands_for_a_table() -> None:
+    assert table_or_root({"table": None, "root": "faces", "dataset": "agedb"}, "fit") == "faces"
+    assert table_or_root({"table": "faces", "root": None, "dataset": "agedb"}, "fit") == "faces"

@@ -21,6 +21,7 @@ VERBS = {
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
     "study": "many runs that answer one question, such as what wrong labels do",
+    "datasets": "list the published data sets that can be read from their folders, with a card for each",
     "methods": "list the methods and what each needs",
     "demo": "handwritten digits turned by an angle: the main job in a minute, no data needed",
 }

@@ -8,6 +8,7 @@ from isotone.errors import ConfigError
 from isotone.settings import read_config, resolve
 
 FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
+BY_CARD = {"target", "group", "split_column", "augment"}  # what a published data set fills in too
 
 
 def cell(folder: Path, table: str | Path, *, method: str, quiet: bool = False, **settings: Any) -> Run:
@@ -42,7 +43,8 @@ def check_same(folder: Path, wanted: dict[str, Any]) -> None:
         ConfigError: names the first setting that differs.
     """
     kept = read_config(folder / "config.yaml")
-    for name in sorted(wanted.keys() - FILLED_IN):
+    filled = FILLED_IN | (BY_CARD if wanted.get("dataset") else set())
+    for name in sorted(wanted.keys() - filled):
         if kept.get(name) != wanted[name]:
             raise ConfigError(
                 f"{folder} was made with {name} {kept.get(name)!r}, not {wanted[name]!r}. Choose another --out, or "
