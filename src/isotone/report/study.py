@@ -20,10 +20,21 @@ MARKERS = ("o", "s", "^", "D")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a study's figure: a name, and for each x the values of all seeds."""
+    """One line of a study's figure: a name, for each x the values of all seeds, and an interval where there is one."""
 
     name: str
     values: tuple[tuple[float, ...], ...]
+    intervals: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A further table of the page: its title, columns, rows as text, and a note below it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class Study:
         command: that makes it again.
         figure: the picture, or None.
         data: what it was studied on.
+        tables: further tables.
+        held: what was the same for all, a sentence each.
     """
 
     title: str
@@ -49,6 +62,8 @@ class Study:
     command: str
     figure: Picture | None = None
     data: str = ""
+    tables: tuple[Table, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: str) -> Picture:
@@ -67,6 +82,9 @@ def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: st
         axes = figure.subplots()
         for line, colour, marker in zip(lines, LINES, MARKERS, strict=False):
             axes.plot(range(len(x)), [_mean(seeds) for seeds in line.values], color=colour, label=line.name)
+            if line.intervals:
+                low, high = zip(*line.intervals, strict=True)
+                axes.fill_between(range(len(x)), low, high, color=colour, alpha=0.16, linewidth=0)
             for place, seeds in enumerate(line.values):
                 axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=4, linestyle="none")
         axes.set_xticks(range(len(x)), list(x))
