@@ -14,6 +14,8 @@ from isotone.errors import ConfigError, nearest
 
 STUDIES = {
     "robustness": "error against the severity of 19 corruptions of the test images",
+    "few-data": "error against the number of training rows",
+    "unseen": "error inside ranges of the target that were left out of training",
     "label-noise": "how much of a representation survives wrong labels, and what ClusterFit wins back",
 }
 ARMS_HELP = "what is compared, the first is what others are held against: baseline,rnc (default); rnc lr=0.5,rnc lr=1"

@@ -66,7 +66,7 @@ class Study:
     held: tuple[str, ...] = ()
 
 
-def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: str) -> Picture:
+def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: str, joined: bool = True) -> Picture:
     """Draw lines over named places, the mean of the seeds as a line and each seed as a dot.
 
     Args:
@@ -74,19 +74,27 @@ def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: st
         lines: at most four.
         axis: what x is.
         value: what y is.
+        joined: whether the places are steps of one thing; else each stands alone, with a bar for its interval.
     """
     told = [f"{line.name}: " + ", ".join(f"{_mean(seeds):.3g}" for seeds in line.values) for line in lines]
     alt = f"{value} against {axis} ({', '.join(x)}). {'; '.join(told)}."
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for line, colour, marker in zip(lines, LINES, MARKERS, strict=False):
-            axes.plot(range(len(x)), [_mean(seeds) for seeds in line.values], color=colour, label=line.name)
-            if line.intervals:
+        for number, (line, colour, marker) in enumerate(zip(lines, LINES, MARKERS, strict=False)):
+            aside = 0.0 if joined else 0.16 * (number - (len(lines) - 1) / 2)
+            places = [place + aside for place in range(len(x))]
+            means = [_mean(seeds) for seeds in line.values]
+            axes.plot(places, means, marker if not joined else "-", color=colour, label=line.name)
+            if line.intervals and joined:
                 low, high = zip(*line.intervals, strict=True)
-                axes.fill_between(range(len(x)), low, high, color=colour, alpha=0.16, linewidth=0)
-            for place, seeds in enumerate(line.values):
-                axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=4, linestyle="none")
+                axes.fill_between(places, low, high, color=colour, alpha=0.16, linewidth=0)
+            elif line.intervals:
+                for place, (low, high) in zip(places, line.intervals, strict=True):
+                    axes.plot([place, place], [low, high], color=colour, linewidth=2)
+            for place, seeds in zip(places, line.values, strict=True):
+                small = 4 if joined else 3
+                axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=small, linestyle="none")
         axes.set_xticks(range(len(x)), list(x))
         axes.set_xlabel(axis)
         axes.set_ylabel(value)

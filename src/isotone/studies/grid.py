@@ -74,14 +74,24 @@ class Grid:
         cell = self.cells[arm, place]
         return {int(seed): float(cell.error[cell.seed == seed].mean()) for seed in np.unique(cell.seed)}
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Return the page's table: errors of each arm, then the gap of each to the first; columns are the places."""
-        rows = [(arm, *(bounds(self.error(arm, place)) for place in self.places)) for arm in self.arms]
-        for arm in self.arms[1:]:
-            title = f"{self.arms[0]} less {arm}"
-            rows.append((title, *(bounds(self.gap(arm, place), sign=True) for place in self.places)))
-            rows.append(("the same, in %", *(bounds(self.gain(arm, place), sign=True) for place in self.places)))
-        return rows
+    def columns(self, axis: str) -> tuple[str, ...]:
+        """Return the heads of `rows`."""
+        return (axis, *self.arms, *(head for arm in self.arms[1:] for head in (f"{self.arms[0]} less {arm}", "in %")))
+
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """Return the page's table, a line a place: each arm's error, and by how much each is below the first."""
+        return tuple(
+            (
+                place,
+                *(bounds(self.error(arm, place)) for arm in self.arms),
+                *(
+                    text
+                    for arm in self.arms[1:]
+                    for text in (bounds(self.gap(arm, place), sign=True), percent(self.gain(arm, place)))
+                ),
+            )
+            for place in self.places
+        )
 
     def write(self, path: Path, axis: str) -> None:
         """Write each seed's mean error, and for `all` seeds the mean with its interval, as CSV."""
@@ -103,15 +113,15 @@ class Grid:
         return f"{where}: {arm} {compared(self.gain(arm, place))} {self.arms[0]}."
 
     def growing(self, arm: str, start: str, end: str, way: str) -> str:
-        """Say in words whether the gap of an arm to the first one grows from one place to another."""
-        found = self.growth(arm, start, end)
-        told = f"{bounds(found, sign=True)} {self.unit}"
-        lead = f"The gap of {arm} to {self.arms[0]}"
+        """Say in words whether an arm's error rises less than the first one's from one place to another."""
+        found, first = self.growth(arm, start, end), self.arms[0]
         if found.low > 0:
-            return f"{lead} grows {way}: {told}."
+            return f"{way}, {arm} loses less than {first}: {bounds(found)} {self.unit} less."
         if found.high < 0:
-            return f"{lead} shrinks {way}: {told}."
-        return f"{lead} does not change {way} by more than these data can show: {told}."
+            more = Interval(-found.value, -found.high, -found.low)
+            return f"{way}, {arm} loses more than {first}: {bounds(more)} {self.unit} more."
+        told = f"{bounds(found, sign=True)} {self.unit}"
+        return f"{way}, {arm} and {first} lose alike, as far as these data can tell: the gap changes by {told}."
 
 
 def compared(gain: Interval) -> str:
@@ -119,14 +129,38 @@ def compared(gain: Interval) -> str:
 
     Example:
         >>> compared(Interval(7.4, 5.0, 9.0))
-        'has 7.4 % less error (5 to 9 %) than'
+        'has 7.4 % less error (5.0 to 9.0 %) than'
     """
-    low, high = number(gain.low), number(gain.high)
+    low, high = share(gain.low), share(gain.high)
     if gain.low > 0:
-        return f"has {number(gain.value)} % less error ({low} to {high} %) than"
+        return f"has {share(gain.value)} % less error ({low} to {high} %) than"
     if gain.high < 0:
-        return f"has {number(-gain.value)} % more error ({number(-gain.high)} to {number(-gain.low)} %) than"
-    return f"shows no difference that these data can tell ({number(gain.value)} % less error, {low} to {high} %) from"
+        return f"has {share(-gain.value)} % more error ({share(-gain.high)} to {share(-gain.low)} %) than"
+    return f"shows no difference that these data can tell ({share(gain.value)} % less error, {low} to {high} %) from"
+
+
+def percent(found: Interval) -> str:
+    """Return a gain in percent with its interval as text.
+
+    Example:
+        >>> percent(Interval(-3.21, -12.7, 4.0))
+        '-3.2 (-13 to +4.0)'
+    """
+    value, low, high = (share(x, sign=True) for x in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})" if np.isfinite(found.low) else value
+
+
+def share(x: float, *, sign: bool = False) -> str:
+    """Return a number of percent: one decimal below 10, none above.
+
+    Example:
+        >>> share(3.14159), share(31.4, sign=True)
+        ('3.1', '+31')
+    """
+    if not np.isfinite(x):
+        return "-"
+    plain = f"{x:.1f}" if abs(x) < 9.95 else f"{x:.0f}"
+    return f"+{plain}" if sign and x > 0 else plain
 
 
 def bounds(found: Interval, *, sign: bool = False) -> str:

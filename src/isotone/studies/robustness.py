@@ -18,7 +18,7 @@ from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.studies.corrupted import Corrupted, corrupted_errors
 from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, words
-from isotone.studies.grid import Grid, bounds
+from isotone.studies.grid import Grid
 from isotone.studies.sweep import ARMS, Sweep
 
 FLAGS = {"--corruptions": Flag("names of corruptions (default: all 19)", words)}
@@ -102,18 +102,9 @@ def _page(grid: Grid, each: Grid, name: str, command: str, seeds: int) -> Study:
     last = grid.places[-1]
     answer: list[str] = []
     for arm in grid.arms[1:]:
-        answer.append(grid.growing(arm, "0", last, "from clean images to severity 5"))
+        answer.append(grid.growing(arm, "0", last, "From clean images to severity 5"))
         answer.append(grid.verdict(arm, "0", "Clean images"))
         answer.append(grid.verdict(arm, last, "Severity 5"))
-    rows = [
-        (
-            place,
-            *(bounds(each.error(arm, place)) for arm in each.arms),
-            *(bounds(each.gap(arm, place), sign=True) for arm in each.arms[1:]),
-        )
-        for place in each.places
-    ]
-    columns = ("corruption", *each.arms, *(f"{each.arms[0]} less {arm}" for arm in each.arms[1:]))
     return Study(
         title="Robustness",
         question=(
@@ -121,12 +112,12 @@ def _page(grid: Grid, each: Grid, name: str, command: str, seeds: int) -> Study:
             "five severities, the same pixels for all. Does the gap between them grow with the damage?"
         ),
         answer=tuple(answer) or (f"{grid.arms[0]} alone was judged.",),
-        columns=("severity", *grid.places),
-        rows=tuple(grid.rows()),
+        columns=grid.columns("severity"),
+        rows=grid.rows(),
         command=command,
         figure=line_figure(grid.places, grid.lines(), axis="severity (0: clean)", value=f"test error ({grid.unit})"),
         data=name,
-        tables=(Table("By corruption, mean of the severities", columns, tuple(rows)), PUBLISHED),
+        tables=(Table("By corruption, mean of the severities", each.columns("corruption"), each.rows()), PUBLISHED),
         held=(
             f"Severity 1 to 5 is the mean of {len(each.places)} corruptions; each seed ({seeds}) trains once.",
             "A corrupted image depends on its row, the corruption and the severity alone; it is drawn on the stored "

@@ -143,6 +143,10 @@ class Sweep:
         values: dict[str, Any] = {**arm.takes(self.settings), **changes, "seed": seed}
         return cell(folder, table or self.table, method=arm.method, quiet=self.quiet, **values)
 
+    def data_of(self, run: Run, table: Path) -> Dataset:
+        """Return the rows of a part of the table as its run saw them."""
+        return load_table(table, run.settings.data, run.settings.train.seed)[0]
+
     def errors(self, arm: Arm, place: str = "", **changes: Any) -> Errors:
         """Return the test errors of an arm under all seeds, on the user's table."""
         parts: list[Errors] = []
