@@ -16,6 +16,10 @@ STUDIES = {
     "robustness": "error against the severity of 19 corruptions of the test images",
     "few-data": "error against the number of training rows",
     "unseen": "error inside ranges of the target that were left out of training",
+    "order": "does the representation follow the target, or fall apart by a nuisance such as a camera",
+    "temperature": "error of RnC at several temperatures",
+    "positives": "error of RnC when only the nearest candidates are positives",
+    "similarity": "error of RnC with the distance, the cosine or the dot product of embeddings",
     "label-noise": "how much of a representation survives wrong labels, and what ClusterFit wins back",
 }
 ARMS_HELP = "what is compared, the first is what others are held against: baseline,rnc (default); rnc lr=0.5,rnc lr=1"

@@ -33,6 +33,7 @@ class RnC:
         views: augmented copies of each sample in a batch; the paper's 2.
         queue: past embeddings that each sample is compared with besides the batch, for batches that have to be small;
             a few batches' worth, since they were made by an older encoder. The paper has none.
+        positives: share of the other views in a batch that are positives, nearest in target first; 1 is the paper's.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
@@ -41,6 +42,7 @@ class RnC:
     distance: Literal["l1", "l2"] = "l1"
     views: int = 2
     queue: int = 0
+    positives: float = 1.0
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = True
@@ -52,6 +54,7 @@ class RnC:
         check.positive("temperature", self.temperature)
         check.between("views", self.views, 1, 16)
         check.between("queue", self.queue, 0, 1_000_000)
+        check.between("positives", self.positives, 0.001, 1)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
@@ -71,7 +74,7 @@ class RnC:
         h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
         y = gather(_ranked(batch.tags)).repeat(v, 1)
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
-        return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
+        return LossOutput(self._rnc(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
@@ -85,10 +88,15 @@ class RnC:
         return float(self._rnc(h, y) - rnc_floor(y, distance=self.distance))
 
     def _rnc(
-        self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"], others: Candidates | None = None
+        self,
+        h: Float[Tensor, "n d"],
+        y: Float[Tensor, "n k"],
+        others: Candidates | None = None,
+        positives: float = 1.0,
     ) -> Float[Tensor, ""]:
         settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self.distance}
-        return unchecked_rnc(h, y, others=others, **settings).total  # pyright: ignore[reportArgumentType]
+        nearest = None if positives == 1 else max(1, round(positives * (len(h) - 1)))
+        return unchecked_rnc(h, y, others=others, positives=nearest, **settings).total  # pyright: ignore[reportArgumentType]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,16 @@ class Grid:
             lines.append(Line(arm, seeds, tuple((x.low, x.high) for x in found)))
         return lines
 
+    def line(self, arms: Sequence[str], name: str) -> Line:
+        """Return one line of the figure that runs over the arms, where there is one place."""
+        place = self.places[0]
+        found = [self.error(arm, place) for arm in arms]
+        return Line(
+            name,
+            tuple(tuple(self.by_seed(arm, place).values()) for arm in arms),
+            tuple((x.low, x.high) for x in found),
+        )
+
     def by_seed(self, arm: str, place: str) -> dict[int, float]:
         """Return the mean error under each seed."""
         cell = self.cells[arm, place]
