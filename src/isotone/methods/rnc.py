@@ -37,6 +37,7 @@ class RnC:
         views: augmented copies of each sample in a batch; the paper's 2.
         queue: past embeddings that each sample is compared with besides the batch, for batches that have to be small;
             a few batches' worth, since they were made by an older encoder. The paper has none.
+        positives: share of the other views in a batch that are positives, nearest in target first; 1 is the paper's.
     """
 
     head: NumberHead = "l1"
@@ -45,6 +46,7 @@ class RnC:
     distance: str = "auto"
     views: int = 2
     queue: int = 0
+    positives: float = 1.0
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = True
@@ -57,6 +59,7 @@ class RnC:
         check.between("views", self.views, 1, 16)
         check.between("queue", self.queue, 0, 1_000_000)
         target_distance(self._distance)
+        check.between("positives", self.positives, 0.001, 1)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
@@ -77,7 +80,7 @@ class RnC:
         h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
         y = gather(self._ranked(batch.tags)).repeat(v, 1)
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
-        return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
+        return LossOutput(self._rnc(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
@@ -91,10 +94,15 @@ class RnC:
         return float(self._rnc(h, y) - rnc_floor(y, distance=self._distance))
 
     def _rnc(
-        self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"], others: Candidates | None = None
+        self,
+        h: Float[Tensor, "n d"],
+        y: Float[Tensor, "n k"],
+        others: Candidates | None = None,
+        positives: float = 1.0,
     ) -> Float[Tensor, ""]:
         settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self._distance}
-        return unchecked_rnc(h, y, others=others, **settings).total  # pyright: ignore[reportArgumentType]
+        nearest = None if positives == 1 else max(1, round(positives * (len(h) - 1)))
+        return unchecked_rnc(h, y, others=others, positives=nearest, **settings).total  # pyright: ignore[reportArgumentType]
 
     @property
     def _distance(self) -> str:

@@ -1,8 +1,8 @@
 """Stage 2 for predictors with bins: all outputs fitted to the end on frozen representations, the penalty by validation.
 
 Their outputs are not the prediction, so the ridge start and the steps of `isotone.predict.linear` do not serve them:
-with those, 100 epochs on RnC's representation of the turned digits left a test MAE of 4.2 degrees (DEX), 5.4 (OR) and 39
-(CORN) where L1 has 1.9. Fitted to the end under the best of a ladder of penalties they have 1.9, 1.7 and 1.7.
+with those, 100 epochs on RnC's representation of the turned digits left a test MAE of 4.2 degrees (DEX), 5.4 (OR) and
+39 (CORN) where L1 has 1.9. Fitted to the end under the best of a ladder of penalties they have 1.9, 1.7 and 1.7.
 
 So here features are standardised by the training rows, and L-BFGS goes down the ladder, each fit from the one before;
 the ladder ends where three penalties in a row are worse on validation than the best so far.
