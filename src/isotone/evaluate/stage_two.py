@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from isotone.check import between, positive
 from isotone.predict import predictor
+from isotone.predict.conformal import check_level
 from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
 from isotone.predict.scaling import Scaling
@@ -29,18 +30,23 @@ class HeadSettings:
         head_lr: learning rate of stage 2, for numbers.
         head_views: augmented passes of the training rows that stage 2 sees (numbers: in turn); 0 fits on the clean
             rows.
+        interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
+            finished run of numbers can be asked later: `isotone predict --interval 0.9`.
     """
 
     head_epochs: int = 100
     head_batch: int = 64
     head_lr: float = 0.05
     head_views: int = 0
+    interval: float = 0.0
 
     def __post_init__(self) -> None:
         between("head_epochs", self.head_epochs, 1, 100_000)
         between("head_batch", self.head_batch, 1, 1_000_000)
         between("head_views", self.head_views, 0, 100_000)
         positive("head_lr", self.head_lr)
+        if self.interval:
+            check_level(self.interval)
 
 
 @dataclass(frozen=True, eq=False)
