@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from isotone.check import between, positive
 from isotone.predict import BINNED, predictor
+from isotone.predict.conformal import check_level
 from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
 from isotone.predict.penalised import fit_penalised
@@ -37,6 +38,8 @@ class HeadSettings:
             clean rows.
         head_bins: bins that dex, dldl, or and corn make of each target, from its smallest to its largest training
             value; for whole numbers such as ages, largest - smallest + 1 gives each its own.
+        interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
+            finished run of numbers can be asked later: `isotone predict --interval 0.9`.
     """
 
     head_epochs: int = 100
@@ -44,6 +47,7 @@ class HeadSettings:
     head_lr: float = 0.05
     head_views: int = 0
     head_bins: int = BINS
+    interval: float = 0.0
 
     def __post_init__(self) -> None:
         between("head_epochs", self.head_epochs, 1, 100_000)
@@ -51,6 +55,8 @@ class HeadSettings:
         between("head_views", self.head_views, 0, 100_000)
         between("head_bins", self.head_bins, 2, 10_000)
         positive("head_lr", self.head_lr)
+        if self.interval:
+            check_level(self.interval)
 
 
 @dataclass(frozen=True, eq=False)
