@@ -200,7 +200,7 @@ def fit(
     """Train a representation, and a predictor where there are labels, judge them and write the report.
 
     Args:
-        data: path of a table or data set; or arrays (X, y), (X, None), X: images (n, h, w[, c]), rows (n, f) or signals.
+        data: path of a table or data set, or arrays (X, y), (X, None), X: images (n, h, w[, c]), rows (n, f), signals.
         method: see `isotone methods`; None takes the config's, else `rnc`.
         out: folder of the run; None takes the next free one below `runs/`.
         category: for a table the column of classes. For arrays True where y (n,) holds classes, or their name; y of
