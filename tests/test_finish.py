@@ -175,6 +175,17 @@ def test_a_run_without_labels_keeps_features_and_judges_nothing(tmp_path: Path) 
     assert "effective_rank" in log[-1]["watch"]
 
 
+def test_a_method_is_told_the_training_targets_in_standard_units(tmp_path: Path) -> None:
+    run = isotone.fit((IMAGES, Y), method="toy", out=tmp_path / "t", **QUICK)
+    told, split = _told().targets, np.load(run.folder / "features.npz", allow_pickle=False)["split"]
+    assert told is not None
+    assert told.shape == ((split == "train").sum(), 1)
+    y = Y[split == "train"]
+    np.testing.assert_allclose(told[:, 0], (y - y.mean()) / y.std())
+    isotone.fit((IMAGES, DIGIT), method="toy", category=True, out=tmp_path / "c", **QUICK)
+    assert _told().targets is None
+
+
 def test_few_labels_are_used_for_the_head_and_the_verdict_alone(tmp_path: Path) -> None:
     some = np.where(np.arange(150) % 2, DIGIT % 3, -1)
     run = isotone.fit((IMAGES, some), method="toy", category=True, unlabelled=True, out=tmp_path / "s", **QUICK)
@@ -247,3 +258,35 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(
         isotone.fit(IMAGES, out=tmp_path / "r", **settings, **FAST)
     assert str(caught.value) == message
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["rnc", "baseline"])
+def test_a_circle_has_no_jump_from_the_loss_to_the_prediction(tmp_path: Path, method: str) -> None:
+    """Rows hold the place itself, so all that is left is the fit's error; on raw degrees it would be tens of them."""
+    degrees = np.random.default_rng(0).uniform(0, 360, (300, 1))
+    rows = np.concatenate([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], 1)
+    settings = {**QUICK, "passes": 20, "lr": 0.05, "head_epochs": 20, "geometry": "circle:360", "augment": "none"}
+    settings |= {"queue": 32} if method == "rnc" else {}
+    run = isotone.fit((rows, degrees), method=method, out=tmp_path / "r", **settings)
+    score = {row["role"]: row["mae"]["value"] for row in run.metrics["rows"] if row["split"] == "test"}
+    assert score.get("refit", score["model"]) < 8
+    assert score["constant"] > 60
+    told = isotone.load(run.folder).predict(rows)
+    assert told.shape == (300,)
+    assert ((told >= 0) & (told < 360)).all()
+    if method == "rnc":
+        assert run.settings.flat()["distance"] == "circular:360"
+
+
+@pytest.mark.slow
+def test_gazes_are_ranked_by_angle_and_judged_in_degrees(tmp_path: Path) -> None:
+    gaze = np.random.default_rng(0).uniform(-0.6, 0.6, (200, 2))
+    settings = {**QUICK, "passes": 10, "head_epochs": 10, "geometry": "gaze", "augment": "none"}
+    run = isotone.fit((gaze, gaze), target=("pitch", "yaw"), out=tmp_path / "r", **settings)
+    rows = [row for row in run.metrics["rows"] if row["split"] == "test"]
+    assert rows[0]["angle"]["value"] < 3 < 15 < rows[-1]["angle"]["value"]
+    assert run.settings.flat()["distance"] == "angular"
+    assert "Angle, degrees" in run.report().read_text()
+    with pytest.raises(ConfigError, match="turns a gaze without its target"):
+        isotone.fit((IMAGES, gaze[:150]), geometry="gaze", out=tmp_path / "i", **QUICK)

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from isotone.errors import ConfigError
+from isotone.methods import METHODS
 from isotone.settings import parse, parts_of, read_config, recipes, resolve, table_or_root, with_recipe
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 
 
 def _parsed(*words: str) -> dict[str, object]:
@@ -19,6 +22,12 @@ def test_flags_and_python_agree() -> None:
     made = resolve("rnc", {k: flags[k] for k in resolve("rnc", {}).flat() if k != "method"})
     python = resolve("rnc", {"target": ("age", "size"), "image_column": "file", "lr": 0.25, "allow_outside": True})
     assert made == python
+
+
+def test_numbers_and_names_are_listed_with_commas() -> None:
+    found = _parsed("--crop-s", "60,360", "--pick=Fp1,Fp2", "--clip-uv", "800")
+    assert (found["crop_s"], found["pick"], found["clip_uv"]) == ((60.0, 360.0), ("Fp1", "Fp2"), 800.0)
+    assert _parsed("--crop-s=0.5,2")["crop_s"] == (0.5, 2.0)
 
 
 def test_a_config_is_overruled_by_flags(tmp_path: Path) -> None:
@@ -84,12 +93,24 @@ def test_yaml_runs_nothing(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_resolves(recipe: Path) -> None:
     values = read_config(recipe)
     method = str(values.pop("method", "rnc"))
     made = resolve(method, values)
     assert {name: made.flat()[name] for name in values} == values
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("rnc", "baseline")])
+def test_every_method_of_the_family_has_a_published_and_a_small_recipe(name: str) -> None:
+    """`rnc` and `baseline` share small-images.yaml, which names neither."""
+    found = {
+        path.stem.removeprefix(f"{name}-"): read_config(path) for path in RECIPES if path.stem.startswith(f"{name}-")
+    }
+    assert "small" in found
+    assert len(found) > 1
+    assert all(values["method"] == name for values in found.values())
+    assert found["small"].get("image_size", 64) in range(32, 97)
 
 
 def test_recipes_are_found_by_name() -> None:

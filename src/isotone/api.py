@@ -18,6 +18,7 @@ from isotone.data.arrays import array_inputs
 from isotone.data.datasets.reading import suited_augment, with_columns
 from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, named, read
 from isotone.data.load import load_inputs
+from isotone.data.recordings import windowed, written_down
 from isotone.data.settings import DataSettings
 from isotone.data.table import Labels, read_table
 from isotone.errors import ConfigError
@@ -104,8 +105,8 @@ class Run:
             groups: as in `fit`, with arrays.
             split: as in `fit`, with arrays.
             quiet: no progress on standard error.
-            settings: `category`, `target`, `group`, `split_column`, `image_column`: the labels to probe, in place of
-                the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
+            settings: `category`, `target`, `labels`, `group`, `split_column`, `image_column`: the labels to probe, in
+                place of the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
 
         Returns:
             One row for each score: with intervals, in the user's units, and the probe's settings.
@@ -177,7 +178,7 @@ def audit(table: str | Path, **settings: Any) -> auditing.Audit:
         DataError, ConfigError: where the table cannot be read at all.
     """
     data = resolve("rnc", _listed(settings)).data
-    return auditing.audit(read_table(Path(table), data, labels="optional"), data)
+    return auditing.audit(windowed(read_table(Path(table), data, labels="optional"), data), data)
 
 
 def fit(
@@ -200,7 +201,7 @@ def fit(
     """Train a representation, and a predictor where there are labels, judge them and write the report.
 
     Args:
-        data: path of a table or data set, or arrays (X, y), (X, None), X: images (n, h, w[, c]), rows (n, f), signals.
+        data: path of a table or data set; or arrays (X, y), (X, None), X: images (n, h, w[, c]), rows, signals.
         method: see `isotone methods`; None takes the config's, else `rnc`.
         out: folder of the run; None takes the next free one below `runs/`.
         category: for a table the column of classes. For arrays True where y (n,) holds classes, or their name; y of
@@ -332,7 +333,7 @@ def _with_inputs(settings: Settings, source: Path | None) -> Settings:
     if source is None or settings.data.image_column is not None:
         return settings
     found = read_table(source, settings.data, labels="optional")
-    return replace(settings, data=replace(settings.data, image_column=found.image_column, signal=found.signal))
+    return replace(settings, data=replace(written_down(found, settings.data), image_column=found.image_column))
 
 
 def _uncut(settings: Settings, dataset: Dataset, source: Path | None) -> Settings:

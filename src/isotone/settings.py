@@ -18,7 +18,7 @@ from isotone.methods import ALIASES, METHODS, method_class
 from isotone.records import Method
 from isotone.train.settings import TrainSettings
 
-LIST = tuple[str, ...]
+LIST, NUMBERS = tuple[str, ...], tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class NetSettings:
     """The encoder and the views it sees.
 
     Args:
-        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d (signals), or any
-            timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for signals.
+        encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d, resnet-1d or eegnet
+            (signals), or any timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for
+            signals.
         norm: batch, or group where batches are small, correlated or spread over processes.
         pretrained: start from timm's weights (the only setting that uses the network).
         weights: safetensors file of encoder weights to start from.
@@ -270,17 +271,19 @@ def _plain(arguments: Sequence[str], parts: Sequence[type[Any]]) -> list[str]:
             following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
             if hints.get(key) is bool and not equals and following not in ("true", "false"):
                 equals, value = "=", "true"
-            value = _listed(value) if equals and hints.get(key) == LIST else value
+            value = _listed(value, hints.get(key)) if equals else value
             result.append(f"--{key}{equals}{value}")
-        elif result and result[-1].startswith("--") and hints.get(result[-1][2:]) == LIST:
-            result.append(_listed(argument))
+        elif result and result[-1].startswith("--"):
+            result.append(_listed(argument, hints.get(result[-1][2:])))
         else:
             result.append(argument)
     return result
 
 
-def _listed(value: str) -> str:
-    return value if value.startswith("[") else json.dumps([part for part in value.split(",") if part])
+def _listed(value: str, hint: object) -> str:
+    if hint == NUMBERS and not value.startswith("["):
+        return f"[{value}]"
+    return value if value.startswith("[") or hint != LIST else json.dumps([x for x in value.split(",") if x])
 
 
 def _worded(message: str, known: Sequence[str], prog: str) -> str:

@@ -82,3 +82,16 @@ def test_a_table_without_labels_needs_a_method_that_wants_none(table: Path, tmp_
         "`isotone evaluate RUN --category COLUMN`.\n"
     )
     assert cli("embed", tmp_path / "run", table, "--out", tmp_path / "z.npy")[0] == 0
+
+
+def test_the_summary_shows_angles_and_recordings_where_there_are_some() -> None:
+    row = {"model": "rnc, l1 head", "split": "test", "n": 9, "mae": _score(0.05, 0.04, 0.06), "r2": _score(0.5)}
+    rows = [row | {"target": name, "angle": _score(3.25, 3.0, 3.5)} for name in ("pitch", "yaw")]
+    averaged = [row | {"target": "pitch", "n": 3, "mae": _score(0.02)}]
+    metrics = {"rows": rows, "order": {"spearman": 0.5}, "by_recording": averaged}
+    assert summary(metrics).splitlines()[3:] == [
+        "the windows of a recording averaged, 3 recordings",
+        "rnc, l1 head (pitch)                                      0.02                    -   0.500",
+        "rnc, l1 head (degrees)                                    3.25             3 to 3.5",
+        "order of the representation (Spearman): 0.500",
+    ]

@@ -184,7 +184,8 @@ def test_mild_is_another_set_for_each_kind():
         (
             ("scael",),
             "signal",
-            "Unknown augmentation 'scael'. Did you mean 'scale'? Known: none, mild, jitter, scale, timeshift.",
+            "Unknown augmentation 'scael'. Did you mean 'scale'? Known: none, mild, jitter, scale, timeshift, "
+            "channeldrop.",
         ),
         (("mild", "flip"), "image", "The augmentation 'flip' comes twice in 'mild,flip'. Name it once."),
     ],

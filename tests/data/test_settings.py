@@ -64,6 +64,38 @@ def test_faulty_types_are_refused(changed: dict[str, object], message: str, requ
             "time ('t') needs sequence, the column of the recordings or tracks that it counts in. "
             "Name that column too.",
         ),
+        (
+            {"geometry": "sphere"},
+            "geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is 'sphere'.",
+        ),
+        (
+            {"geometry": "circle"},
+            "geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is 'circle'.",
+        ),
+        (
+            {"geometry": "circle:-24"},
+            "geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is "
+            "'circle:-24'.",
+        ),
+        (
+            {"geometry": "gaze:2"},
+            "geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is 'gaze:2'.",
+        ),
+        (
+            {"geometry": "gaze", "category": "who"},
+            "geometry ('gaze') is of a target, and category names classes. Leave out one.",
+        ),
+        ({"window_s": 0.0}, "window_s must be from 0.001 to 1000000.0, but is 0.0."),
+        ({"step_s": -1.0}, "step_s must be from 0.0 to 1000000.0, but is -1.0."),
+        ({"clip_uv": float("nan")}, "clip_uv must be from 0.0 to 1000000.0, but is nan."),
+        (
+            {"crop_s": (60.0,)},
+            "crop_s must be a start and an end in seconds, such as 60,360, but is (60.0,).",
+        ),
+        (
+            {"crop_s": (60.0, 30.0)},
+            "crop_s must be a start and an end in seconds, such as 60,360, but is (60.0, 30.0).",
+        ),
         ({"lag": 0.0}, "lag must be a finite number above 0, but is 0.0."),
         ({"lag": float("inf")}, "lag must be a finite number above 0, but is inf."),
         ({"lag": float("nan")}, "lag must be a finite number above 0, but is nan."),

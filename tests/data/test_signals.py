@@ -44,6 +44,20 @@ def test_timeshift_fills_with_the_end_values():
     assert torch.equal(got[2, :, -3:], x[2, :, -1:].expand(-1, 3))
 
 
+def test_channeldrop_loses_one_channel_of_half_of_the_signals():
+    x = torch.ones(30_000, 3, 2)
+    got = signals.channeldrop(x, torch.arange(30_000.0)[:, None] / 30_000)
+    lost = (got == 0).all(2)  # (n, c)
+    assert torch.equal(lost.sum(0), torch.tensor([5_000, 5_000, 5_000]))
+    assert int(lost.sum(1).max()) == 1
+    assert torch.equal(got[~lost], x[~lost])
+
+
+def test_channeldrop_keeps_the_only_channel():
+    x = windows(channels=1)
+    assert torch.equal(signals.channeldrop(x, torch.zeros(4, 1)), x)
+
+
 @pytest.mark.parametrize("name", SIGNAL)
 def test_a_batch_is_each_signal_alone_and_the_input_stays(name):
     x, u = windows(5), numbers(5, TRANSFORMS[name].draws)

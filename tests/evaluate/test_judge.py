@@ -129,3 +129,45 @@ def test_without_labels_there_is_nothing_to_judge() -> None:
     assert about["task"] == "none"
     assert about["labelled"] == {"train": 0, "val": 0, "test": 0}
     assert (about["target"], about["classes"], about["category_name"]) == ({}, {}, None)
+
+
+def _gaze(draw: np.random.Generator, geometry: str) -> Dataset:
+    y = draw.uniform(-0.5, 0.5, (120, 2)) if geometry == "gaze" else draw.uniform(0, 360, (120, 1))
+    settings, names = DataSettings(geometry=geometry), ("pitch", "yaw")[: y.shape[1]]
+    return load_arrays(draw.normal(size=(120, 4)), y, target_names=names, settings=settings, seed=0)
+
+
+def test_the_error_of_gazes_is_an_angle_too() -> None:
+    gaze = _gaze(np.random.default_rng(0), "gaze")
+    flat = replace(gaze, target=gaze.target * [0, 1])  # all at eye level, where turning by 0.1 is an angle of 0.1
+    found = judge(flat, {"mine": ("model", flat.target + np.array([0, 0.1]))}, flat.inputs, seed=0)
+    mine = [row for row in found["rows"] if row["role"] == "model" and row["split"] == "test"]
+    assert [row["angle"]["value"] for row in mine] == pytest.approx([np.degrees(0.1)] * 2)
+    assert [row["mae"]["value"] for row in mine] == pytest.approx([0.0, 0.1])
+    assert describe(flat, [], 0)["geometry"] == "gaze"
+    assert all("angle" in row for row in found["rows"])
+
+
+def test_the_error_on_a_circle_goes_the_short_way() -> None:
+    turns = _gaze(np.random.default_rng(0), "circle:360")
+    told = np.mod(turns.target + 20, 360)
+    h = np.concatenate([np.cos(np.radians(turns.target)), np.sin(np.radians(turns.target))], 1)
+    found = judge(turns, {"mine": ("model", told)}, h, seed=0)
+    mine = next(row for row in found["rows"] if row["role"] == "model" and row["split"] == "test")
+    assert (mine["mae"]["value"], mine["rmse"]["value"]) == pytest.approx((20.0, 20.0))
+    assert (mine["r2"]["value"], mine["pearson"]["value"], mine["spearman"]["value"]) == (None, None, None)
+    assert found["order"]["spearman"] == pytest.approx(1.0)
+    assert sum(bin["mae"] * bin["n"] for bin in found["by_bin"] if bin["n"]) == pytest.approx(20.0 * mine["n"])
+    constant = [row["mae"]["value"] for row in found["rows"] if row["role"] == "constant" and row["split"] == "test"]
+    assert all(60 < value < 110 for value in constant)  # evenly spread places are 90 away from any
+
+
+def test_windows_are_judged_as_recordings_too(dataset: Dataset) -> None:
+    age = np.repeat(np.arange(30.0), 4)[:, None]
+    made = replace(dataset, target=age, target_names=("age",), sequence=dataset.group)
+    told = age + np.tile([-3.0, 3.0, -1.0, 2.0], 30)[:, None]  # 0.25 in the mean of a recording
+    found = judge(made, {"mine": ("model", told)}, made.inputs, seed=0)
+    mine = next(row for row in found["by_recording"] if row["role"] == "model" and row["split"] == "test")
+    assert mine["mae"]["value"] == pytest.approx(0.25)
+    assert mine["n"] == len(set(made.group[made.rows("test")].tolist()))  # type: ignore[index]
+    assert "by_recording" not in judge(dataset, {"mine": ("model", dataset.target)}, dataset.inputs, seed=0)

@@ -9,7 +9,7 @@ import pytest
 from isotone.errors import ConfigError
 from isotone.methods import METHODS
 from isotone.methods.baseline import Baseline
-from isotone.methods.needs import KINDS, NEEDS, needs_label, suited
+from isotone.methods.needs import KINDS, NEEDS, check_views, needs_label, suited
 from isotone.methods.rnc import RnC
 from isotone.records import Dataset, Kind, Method, Need
 
@@ -142,3 +142,52 @@ def test_every_need_and_kind_of_a_method_has_its_words() -> None:
     for method in METHODS.values():
         assert set(method.needs) <= set(NEEDS)
         assert set(method.kinds) <= set(KINDS)
+
+
+def _gaze(*columns: list[float], names: tuple[str, ...] = ("pitch", "yaw")) -> Dataset:
+    target = np.zeros((6, len(columns)))
+    target[0] = [column[0] for column in columns]
+    target[1:] += [column[1] for column in columns]
+    return replace(NUMBERS, target=target, target_names=names, geometry="gaze")
+
+
+def test_the_distance_goes_by_the_geometry() -> None:
+    assert suited(RnC(), NUMBERS).distance == "l1"
+    assert suited(RnC(), replace(NUMBERS, geometry="circle:24")).distance == "circular:24"
+    assert suited(RnC(), _gaze([0.1, 0.2], [3.0, -3.0])).distance == "angular"
+    assert suited(RnC(distance="l2"), replace(NUMBERS, geometry="circle:24")).distance == "l2"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (
+            replace(NUMBERS, geometry="gaze"),
+            "geometry gaze takes two targets, pitch and yaw in radians, or three, a direction, but there is 1: age. "
+            "Name them: --target pitch,yaw.",
+        ),
+        (
+            _gaze([10.0, -20.0], [3.0, 1.0]),
+            "geometry gaze takes pitch (up to 1.5708 either way) and yaw (up to 3.1416) in radians, but 'pitch' goes "
+            "from -20 to 10. Multiply degrees by 0.0174533; pitch comes first.",
+        ),
+        (
+            _gaze([1.0, 0.0], [0.0, 0.0], [0.0, 0.0], names=("x", "y", "z")),
+            "geometry gaze takes directions, but b is all zeros and has none. Remove such rows.",
+        ),
+    ],
+)
+def test_targets_that_are_no_gazes_are_refused(dataset: Dataset, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        suited(Baseline(), dataset)
+    assert str(caught.value) == message
+
+
+def test_a_mirror_is_refused_for_gazes_alone() -> None:
+    check_views(NUMBERS, ("flip", "light"))
+    check_views(_gaze([0.0, 0.1], [0.0, 0.1]), ("crop", "light"))
+    with pytest.raises(ConfigError) as caught:
+        check_views(_gaze([0.0, 0.1], [0.0, 0.1]), ("light", "flip"))
+    assert str(caught.value) == (
+        "the augmentation 'flip' turns a gaze without its target. Name others, such as --augment light,noise."
+    )

@@ -81,3 +81,35 @@ def test_several_targets_are_ranked_in_standard_units() -> None:
     method = RnC(views=1)
     net = method.build(nn.Linear(5, 4), Facts(4, k=2))
     assert float(method.loss(net, batch).total.detach()) == pytest.approx(float(rnc(net(batch.views[0]), y).detach()))
+
+
+def test_on_a_circle_the_loss_is_that_of_its_distance() -> None:
+    degrees = torch.tensor([[350.0], [10.0], [90.0], [180.0]], dtype=torch.float64)
+    tags = Tags(torch.arange(4), target=degrees, scaled=torch.randn(4, 2, dtype=torch.float64))
+    batch = Batch(torch.randn(1, 4, 5, generator=torch.Generator().manual_seed(0)), tags)
+    method = RnC(views=1, distance="circular:360", queue=8)
+    net, memory = method.build(nn.Linear(5, 4), Facts(4, k=2)), method.memory(nn.Identity(), Facts(4, k=2))
+    out = method.loss(net, batch, memory)
+    expected = rnc(net(batch.views[0]), degrees, distance="circular:360")
+    torch.testing.assert_close(out.total.float(), expected)
+    assert not torch.isclose(expected, rnc(net(batch.views[0]), degrees))
+    method.after_step(net, memory, out)  # the queue holds one number a row, not the two that the head regresses
+
+
+def test_of_gazes_the_loss_is_that_of_the_angles_between_them() -> None:
+    gaze = torch.tensor([[0.0, 0.0], [0.2, -0.4], [-0.5, 1.2], [0.1, 2.0]], dtype=torch.float64)
+    tags = Tags(torch.arange(4), target=gaze, scaled=torch.randn(4, 2, dtype=torch.float64))
+    batch = Batch(torch.randn(1, 4, 5, generator=torch.Generator().manual_seed(0)), tags)
+    method = RnC(views=1, distance="angular", queue=8)
+    net, memory = method.build(nn.Linear(5, 4), Facts(4, k=2)), method.memory(nn.Identity(), Facts(4, k=2))
+    out = method.loss(net, batch, memory)
+    p, y = gaze.T
+    vectors = torch.stack([-p.cos() * y.sin(), -p.sin(), -p.cos() * y.cos()], 1)
+    torch.testing.assert_close(out.total.float(), rnc(net(batch.views[0]), vectors, distance="angular"))
+    method.after_step(net, memory, out)
+
+
+def test_an_unknown_distance_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        RnC(distance="l3")
+    assert "`distance`" in str(caught.value)

@@ -35,6 +35,8 @@ def refusal(tmp_path):
         ("mlp", "rows", (5,), 256),
         ("cnn-1d", "signal", (2, 16), 512),
         ("cnn-1d", "signal", (1, 300), 512),
+        ("resnet-1d", "signal", (2, 64), 512),
+        ("eegnet", "signal", (2, 100), 48),
         ("mobilenetv3_small_050", "image", (3, 32, 32), 1024),
     ],
 )
@@ -75,6 +77,7 @@ def test_resnet18_small_keeps_the_resolution():
         ("mlp", "rows", (3,)),
         ("resnet18", "image", (1, 32, 32)),
         ("cnn-1d", "signal", (2, 64)),
+        ("eegnet", "signal", (2, 64)),
     ],
 )
 def test_the_first_weights_depend_on_the_seed_alone(name, kind, shape):
@@ -138,17 +141,17 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
         (
             {"name": "small_cnn"},
             "Unknown encoder 'small_cnn'. Did you mean 'small-cnn'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, resnet-1d, eegnet, any model of timm.",
         ),
         (
             {"name": "resnet19"},
             "Unknown encoder 'resnet19'. Did you mean 'resnet18'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, resnet-1d, eegnet, any model of timm.",
         ),
         (
             {"name": "resnet18.a1_in2k"},
             "Unknown encoder 'resnet18.a1_in2k'. Did you mean 'resnet18'? "
-            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, any model of timm.",
+            "Known: small-cnn, resnet18, resnet18-small, mlp, cnn-1d, resnet-1d, eegnet, any model of timm.",
         ),
         (
             {"name": "mlp"},
@@ -164,7 +167,7 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
         ),
         (
             {"name": "small-cnn", "kind": "signal", "shape": (2, 100)},
-            "The encoder 'small-cnn' does not take signals, which the data are. Use cnn-1d.",
+            "The encoder 'small-cnn' does not take signals, which the data are. Use cnn-1d, resnet-1d or eegnet.",
         ),
         (
             {"name": "cnn-1d"},
@@ -178,6 +181,16 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
             {"name": "cnn-1d", "kind": "signal", "shape": (1, 15)},
             "The encoder 'cnn-1d' does not take views of shape (1, 15): Calculated padded input size per channel: (3). "
             "Kernel size: (4). Kernel size can't be greater than actual input size. Use longer windows.",
+        ),
+        (
+            {"name": "eegnet", "kind": "signal", "shape": (21, 20)},
+            "The encoder 'eegnet' needs windows of at least 32 samples, but these have 20. Use longer windows or "
+            "another encoder: cnn-1d takes 16 samples.",
+        ),
+        (
+            {"name": "resnet-1d", "kind": "signal", "shape": (1, 31)},
+            "The encoder 'resnet-1d' needs windows of at least 32 samples, but these have 31. Use longer windows or "
+            "another encoder: cnn-1d takes 16 samples.",
         ),
         ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group."),
         ({"pretrained": True, "weights": "x"}, "Expected `pretrained` or `weights`, got both. Leave one out."),

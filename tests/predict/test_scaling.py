@@ -141,3 +141,33 @@ def test_no_targets_are_scaled_to_none() -> None:
     assert scaling.standardise(torch.empty(3, 0)).shape == (3, 0)
     assert scaling.restore(np.empty((3, 0))).shape == (3, 0)
     assert Scaling.from_json(scaling.to_json()).mean.shape == (0,)
+
+
+def test_on_a_circle_the_jump_is_gone_and_every_place_comes_back() -> None:
+    hours = np.array([[0.0], [23.75], [6.0], [12.0], [17.5]])
+    scaling = Scaling.of(hours, period=24.0)
+    z = scaling.standardise(hours)
+    turn = 2 * np.pi / 24 * hours
+    points = np.concatenate([np.cos(turn), np.sin(turn)], 1)
+    np.testing.assert_allclose(z, (points - points.mean(0)) / points.std(0))
+    np.testing.assert_allclose(scaling.restore(z), hours, atol=1e-12)
+    np.testing.assert_allclose(scaling.restore(torch.from_numpy(z)).numpy(), hours, atol=1e-12)
+    assert torch.equal(scaling.standardise(torch.from_numpy(hours)), torch.from_numpy(z))
+    assert np.abs(z[0] - z[1]).max() < 0.15  # a quarter of an hour
+
+
+def test_two_circles_keep_their_columns_apart() -> None:
+    degrees = np.array([[10.0, 200.0], [350.0, 100.0], [90.0, 359.0]])
+    scaling = Scaling.of(degrees, period=360.0)
+    assert len(scaling.mean) == 4
+    np.testing.assert_allclose(scaling.restore(scaling.standardise(degrees)), degrees)
+    again = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
+    assert again.period == 360.0
+    assert np.array_equal(again.restore(scaling.standardise(degrees)), scaling.restore(scaling.standardise(degrees)))
+
+
+def test_a_place_just_below_a_whole_turn_is_0() -> None:
+    scaling = Scaling(np.zeros(2), np.ones(2), period=360.0)
+    tiny = np.array([[1.0, -1e-300]])
+    assert scaling.restore(tiny)[0, 0] == 0.0
+    assert scaling.restore(torch.from_numpy(tiny))[0, 0] == 0.0

@@ -84,3 +84,15 @@ def test_table_shows_constants_once_and_names_doubles(finished: dict[str, Path],
     assert [row.name for row in target_scores(twice, 0).rows][2:] == [
         *("b: rnc, l1 head", "b: rnc, ridge refit", "rnc: rnc, l1 head", "rnc: rnc, ridge refit"),
     ]
+
+
+def test_gazes_are_judged_by_their_angle(run: Run) -> None:
+    made = with_errors(run, Interval(0.1, 0.09, 0.11), Interval(0.1, 0.09, 0.11))
+    angles = {"model": Interval(4.0, 3.5, 4.5), "constant": Interval(16.0, 15.0, 17.0)}
+    made = replace(made, scores=tuple(replace(score, angle=angles[score.role]) for score in made.scores))
+    said = verdict(name_sides(made))
+    assert said.text == "Test error of rnc is 75 % below that of the median predictor: 4.00 against 16.00 (degrees)."
+    table = target_scores(name_sides(made), 0)
+    assert table.heads[-1] == "Angle, degrees"
+    assert [row.others[-1] for row in table.rows] == ["16.00", "16.00", "4.00"]
+    assert len(target_scores(name_sides(run), 0).heads) == 6

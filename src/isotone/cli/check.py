@@ -13,6 +13,7 @@ def run(words: list[str]) -> int:
     from pathlib import Path
 
     from isotone.data.audit import audit, format_problems
+    from isotone.data.recordings import windowed
     from isotone.data.settings import DataSettings
     from isotone.data.table import read_table
     from isotone.settings import parse, table_or_root
@@ -22,7 +23,7 @@ def run(words: list[str]) -> int:
     for name in ("table", "root", "config"):
         values.pop(name)
     settings = DataSettings(**values)
-    found = audit(read_table(Path(table), settings, labels="optional"), settings)
+    found = audit(windowed(read_table(Path(table), settings, labels="optional"), settings), settings)
     fatal = [problem for problem in found.problems if problem.fatal]
     if found.problems:
         sys.stdout.write(format_problems(found.problems, limit=len(found.problems)) + "\n")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 OWN = {
-    "table": "CSV or Parquet with a column of images (or --features), or .npz of signals; with the labels, if any.",
+    "table": "CSV or Parquet with a column of images or of EDF / BDF files (or --features), or .npz of signals; with "
+    "the labels, if any.",
     "--method": "How to train, such as rnc, baseline, supcon or simclr; `isotone methods` lists all and what each "
     "needs. Its settings come first below.",
     "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
@@ -44,23 +45,38 @@ def summary(metrics: dict[str, Any]) -> str:
             "  isotone embed RUN TABLE --out z.parquet   the representation of any rows"
         )
     rows = [row for row in metrics["rows"] if row["split"] == "test"]
-    return _classes(rows) if task == "classes" else _numbers(rows, metrics["order"]["spearman"])
+    return (
+        _classes(rows)
+        if task == "classes"
+        else _numbers(rows, metrics["order"]["spearman"], metrics.get("by_recording", []))
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _numbers(rows: list[dict[str, Any]], order: float | None) -> str:
-    lines = [f"{'test error':52} {'MAE':>9}  {'95 % interval':>19} {'R2':>7}"]
-    for row in rows:
-        mae, r2 = row["mae"], row["r2"]["value"]
-        name = f"{row['model']} ({row['target']})"
-        interval = "-" if mae["low"] is None else f"{mae['low']:.4g} to {mae['high']:.4g}"
-        lines.append(
-            f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
-        )
+def _numbers(rows: list[dict[str, Any]], order: float | None, recordings: list[dict[str, Any]]) -> str:
+    lines = [f"{'test error':52} {'MAE':>9}  {'95 % interval':>19} {'R2':>7}", *map(_number, rows)]
+    tested = [row for row in recordings if row["split"] == "test"]
+    if tested:
+        lines += [f"the windows of a recording averaged, {tested[0]['n']} recordings", *map(_number, tested)]
+    lines += [_angle(row) for row in rows if "angle" in row and row["target"] == rows[0]["target"]]
     lines.append("order of the representation (Spearman): " + ("-" if order is None else f"{order:.3f}"))
     return "\n".join(lines)
+
+
+def _number(row: dict[str, Any]) -> str:
+    mae, r2 = row["mae"], row["r2"]["value"]
+    name = f"{row['model']} ({row['target']})"
+    interval = "-" if mae["low"] is None else f"{mae['low']:.4g} to {mae['high']:.4g}"
+    return f"{name[:52]:52} {mae['value']:9.4g}  {interval:>19} " + ("      -" if r2 is None else f"{r2:7.3f}")
+
+
+def _angle(row: dict[str, Any]) -> str:
+    bounds = row["angle"]
+    interval = "-" if bounds["low"] is None else f"{bounds['low']:.4g} to {bounds['high']:.4g}"
+    value = "-" if bounds["value"] is None else f"{bounds['value']:.4g}"
+    return f"{row['model'][:40] + ' (degrees)':52} {value:>9}  {interval:>19}"
 
 
 def _classes(rows: list[dict[str, Any]]) -> str:

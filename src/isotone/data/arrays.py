@@ -82,6 +82,7 @@ def load_arrays(
         category_name=None if codes is None else label.names[0],
         sequence=recording,
         time=when,
+        geometry=settings.geometry,
     )
     return wrong_labels(made, settings.label_noise, seed)
 

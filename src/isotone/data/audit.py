@@ -116,7 +116,7 @@ def audit(table: Table, settings: DataSettings, progress: Progress | None = None
     sources, probes, more = read_images(table, table.image_column, settings, halves[0])
     other = table.second if _has_second(table) else None
     second_sources, second_probes, extra = read_images(table, other, settings, halves[1])
-    found = [*columns.problems, *more, *extra]
+    found = list(dict.fromkeys([*columns.problems, *more, *extra]))  # the windows of a recording share its faults
     digest = np.array([probe.digest if isinstance(probe, Probe) else "" for probe in probes], dtype=np.str_)
     if not table.fresh and table.image_column is not None:
         found += copies(table, sources, digest, _labels(columns), columns.split)
@@ -280,7 +280,10 @@ def _group_problems(table: Table, columns: Columns, keep: np.ndarray, good: np.n
         return [*_torn_sequences(table), *_unnamed_groups(table)] if split is None else []
     if split is None:
         groups = len(np.unique(group[good]))
-        return [too_few(int(good.sum()), groups)] if groups < len(SIDES) and good.sum() >= LEAST_ROWS else []
+        few = groups < len(SIDES) and good.sum() >= LEAST_ROWS
+        # recordings are the group that nobody named: a person may have several
+        unnamed = _unnamed_groups(table) if table.names and table.group == table.signal else []
+        return [*([too_few(int(good.sum()), groups)] if few else []), *unnamed]
     shared = shared_groups(split[keep], group[keep])
     what = f"{shared} of {len(np.unique(group[keep & (split == 'test')]))} test groups are also trained on"
     fix = "Their error will be too low: leave the split column out to have one drawn by groups"
@@ -299,8 +302,9 @@ def _unnamed_groups(table: Table) -> list[Problem]:
     used |= {table.category, table.sequence, table.time}
     fix = "If it says whose row it is, name it with --group: else copies of one may be on two sides of the split"
     found: list[Problem] = []
+    first = np.unique(table.lines, return_index=True)[1]  # the windows of a recording are one row of the table
     for name in (str(name) for name in table.frame.columns if name not in used):
-        values = texts(table.column(name))
+        values = texts(table.column(name).iloc[first])
         if looks_like_group(name, values):
             what = f"looks like a group ({len(np.unique(values))} values in {len(values)} rows)"
             found.append(Problem("unnamed-group", what, fix, column=name, fatal=False))

@@ -117,7 +117,7 @@ def row_problem(table: Table, row: int, kind: str, what: str, fix: str, column: 
 
 def file_name(table: Table, row: int, column: str | None = None) -> str | None:
     """Return the file that a row names, fit to print, or None; `column` is another than the image column."""
-    column = column or table.image_column
+    column = column or table.image_column or (table.signal if table.names else None)
     if column is None:
         return None
     name = label(table.column(column).iloc[row], 0)
@@ -125,7 +125,9 @@ def file_name(table: Table, row: int, column: str | None = None) -> str | None:
 
 
 def labels(table: Table) -> Shaped[np.ndarray, " n"]:
-    """Return (n,) how to call each row: its file name, else `row 17` by its line."""
+    """Return (n,) how to call each row: its window or file name, else `row 17` by its line."""
+    if table.names:
+        return np.array(table.names, dtype=np.str_)
     cells = [None] * len(table.lines) if table.image_column is None else table.column(table.image_column).tolist()
     return np.array([label(cell, int(line)) for cell, line in zip(cells, table.lines, strict=True)], dtype=np.str_)
 

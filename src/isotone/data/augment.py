@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from isotone.data.photometric import blur, color, grayscale, light, noise, strong_color
-from isotone.data.signals import jitter, scale, timeshift
+from isotone.data.signals import channeldrop, jitter, scale, timeshift
 from isotone.errors import ConfigError, ShapeError, nearest
 from isotone.records import Kind
 
@@ -128,6 +128,7 @@ TRANSFORMS: dict[str, Transform] = {
     "jitter": Transform(2, ("rows", "signal"), jitter),
     "scale": Transform(1, ("signal",), scale),
     "timeshift": Transform(1, ("signal",), timeshift),
+    "channeldrop": Transform(1, ("signal",), channeldrop),
 }
 PRESETS: dict[str, dict[Kind, tuple[str, ...]]] = {
     "none": {"image": (), "rows": (), "signal": ()},

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 
 from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError
@@ -46,13 +46,15 @@ def cache_key(sources: Sequence[Path | bytes], *settings: int | str) -> str:
     return digest.hexdigest()
 
 
-def stored_array(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."] | None:
+def stored_array(
+    path: Path, shape: tuple[int, ...], dtype: type[np.generic] = np.uint8
+) -> Shaped[np.ndarray, "..."] | None:
     """Return the memory map, read-only, or None where there is none or it is not what was written."""
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return stored if stored.shape == shape and stored.dtype == np.uint8 else None
+    return stored if stored.shape == shape and stored.dtype == dtype else None
 
 
 @contextlib.contextmanager

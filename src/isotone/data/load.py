@@ -12,6 +12,7 @@ from isotone.data.audit import Audit, audit
 from isotone.data.classes import encode
 from isotone.data.images import Progress, Source, decode_all
 from isotone.data.noise import wrong_labels
+from isotone.data.recordings import windowed
 from isotone.data.settings import DataSettings
 from isotone.data.split import split_groups, split_labelled
 from isotone.data.table import Labels, read_table
@@ -25,7 +26,7 @@ def load_table(
     """Read a table and everything that it names, checked, split and decoded.
 
     Args:
-        path: CSV, Parquet, or .npz with signals.
+        path: CSV, Parquet, or .npz with signals; a CSV or Parquet of EDF or BDF files becomes windows.
         settings: columns, split, images, and what a bad row does.
         seed: of the split, where the table gives none.
         progress: called with (images done, total); every image is read once to check it and once to decode it.
@@ -39,7 +40,7 @@ def load_table(
             "skip" only those of the whole table.
         ConfigError: the cache folder cannot be written.
     """
-    table = read_table(path, settings, labels=labels)
+    table = windowed(read_table(path, settings, labels=labels), settings, progress)
     parts = 1 + (table.second is not None and table.second not in table.inputs)
     found = audit(table, settings, _part(progress, 0, 2))
     _refuse(found, settings)
@@ -72,6 +73,7 @@ def load_table(
         time=time,
         second=second,
         second_kind=None if found.second is None else found.second.kind,
+        geometry=settings.geometry,
     )
     return wrong_labels(dataset, settings.label_noise, seed), found
 
@@ -95,7 +97,8 @@ def load_inputs(
         DataError: as for `load_table`, or no row is usable.
         ConfigError: the cache folder cannot be written.
     """
-    found = audit(read_table(path, settings, targets=False), settings, _part(progress, 0, 2))
+    table = windowed(read_table(path, settings, targets=False), settings, progress)
+    found = audit(table, settings, _part(progress, 0, 2))
     _refuse(found, settings)
     rows = np.flatnonzero(found.keep)
     if not len(rows):
@@ -131,7 +134,7 @@ def _split(
 
 def _inputs(found: Audit, rows: np.ndarray, settings: DataSettings, progress: Progress | None) -> np.ndarray:
     if found.signal is not None:
-        return found.signal[rows]
+        return found.signal if len(rows) == len(found.signal) else found.signal[rows]  # else a map would be copied
     return _decoded(found.sources, found.grey, rows, settings, progress) if found.sources else found.features[rows]
 
 

@@ -20,12 +20,22 @@ class DataSettings:
 
     Args:
         target: Column or columns of numbers to predict.
+        geometry: What targets are places on: line; circle:360, where 359 and 1 are neighbours (360 is the length in the
+            target's unit, such as circle:24 for hours); or gaze: pitch and yaw in radians, or three numbers.
         category: Column of classes to tell apart, any text or whole numbers; in place of a target.
         label_noise: Share of the training and validation rows whose class is replaced by a wrong one: for studies.
         unlabelled: Keep rows whose label is empty; they are trained on where the method needs no label, never judged.
         image_column: Column of image files or image bytes; found by itself where only one can be it.
         features: Numeric columns used as input rows where there are no images.
-        signal: Array of an .npz file that holds the signals, (n, c, t) or (n, t); found by itself where only one can.
+        signal: Array of an .npz file that holds the signals, (n, c, t) or (n, t), or column of EDF / BDF files; found
+            by itself where only one can.
+        pick: Channels of EDF / BDF files, by name, in order; FP1 also means EEG FP1-REF. Without it all of the first.
+        resample_hz: Rate that EDF / BDF files are brought to; 0 means that of the first file.
+        window_s: Length of the windows that EDF / BDF files are cut into, in seconds.
+        step_s: From the start of one window to that of the next, in seconds; 0 means window_s.
+        crop_s: Part of each EDF / BDF file that is used, such as 60,360, in seconds; empty means all.
+        clip_uv: Samples of EDF / BDF files beyond this many microvolts, artefacts, are cut to it; 0 means none.
+        average_reference: Subtract the mean of the picked channels from each of them.
         second: A second input of each row, for methods that pair two: an image column, or an array of an .npz file.
         group: Column that says whose row it is (person, camera); a group is never on two sides of the split.
         sequence: Column that says which recording, video or track a row is of; may be the group too.
@@ -55,12 +65,20 @@ class DataSettings:
     """
 
     target: tuple[str, ...] = ()
+    geometry: str = "line"
     category: str | None = None
     label_noise: float = 0.0
     unlabelled: bool = False
     image_column: str | None = None
     features: tuple[str, ...] = ()
     signal: str | None = None
+    pick: tuple[str, ...] = ()
+    resample_hz: float = 0.0
+    window_s: float = 10.0
+    step_s: float = 0.0
+    crop_s: tuple[float, ...] = ()
+    clip_uv: float = 0.0
+    average_reference: bool = False
     second: str | None = None
     group: str | None = None
     sequence: str | None = None
@@ -93,6 +111,8 @@ class DataSettings:
         _check_stored_size(self)
         _check_fractions(self)
         _check_time(self)
+        _check_windows(self)
+        _check_geometry(self)
         _check_exclusive(self)
         _check_columns(self)
         _check_dataset(self)
@@ -145,10 +165,35 @@ def _check_time(settings: DataSettings) -> None:
         )
 
 
+def _check_windows(settings: DataSettings) -> None:
+    for name, low in (("resample_hz", 0.0), ("window_s", 1e-3), ("step_s", 0.0), ("clip_uv", 0.0)):
+        _check_range(settings, name, low, 1e6)
+    crop = settings.crop_s
+    if crop and not (len(crop) == 2 and 0 <= crop[0] < crop[1]):
+        raise ConfigError(f"crop_s must be a start and an end in seconds, such as 60,360, but is {crop}.")
+
+
+def _check_geometry(settings: DataSettings) -> None:
+    name, _, period = settings.geometry.partition(":")
+    try:
+        length = float(period) if name == "circle" else 1.0
+    except ValueError:
+        length = 0.0
+    if name not in ("line", "circle", "gaze") or (name != "circle" and period) or not 0 < length < math.inf:
+        raise ConfigError(
+            f"geometry must be line, gaze or circle:PERIOD with a number above 0, such as circle:360, but is "
+            f"{settings.geometry!r}."
+        )
+
+
 def _check_exclusive(settings: DataSettings) -> None:
     if settings.target and settings.category is not None:
         raise ConfigError(
             "target and category exclude each other: what is predicted is numbers or a class. Leave out one."
+        )
+    if settings.category is not None and settings.geometry != "line":
+        raise ConfigError(
+            f"geometry ({settings.geometry!r}) is of a target, and category names classes. Leave out one."
         )
     inputs = "the input is images, rows or signals"
     for one, other in (("image_column", "features"), ("signal", "image_column"), ("signal", "features")):

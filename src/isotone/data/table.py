@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
+from isotone.data.channels import SUFFIXES as RECORDING_SUFFIXES
 from isotone.data.files import NPZ, SUFFIXES, Cells, check_file, fail, read_cells, shown, suggest
 from isotone.data.npz import Arrays, read_npz
 from isotone.data.settings import DataSettings
@@ -41,9 +42,11 @@ class Table:
         category: the column of classes to predict, or None.
         sequence: the column of recordings or tracks, or None.
         time: the column of times in a sequence, or None.
-        signal: the array of signals in an .npz file, or None.
+        signal: the array of signals in an .npz file, the column of EDF / BDF files, or None.
         second: the column or array of the second input, or None.
-        inputs: the arrays of an .npz file that are inputs, (n, c, t) float32, by their names.
+        inputs: the arrays that are inputs, (n, c, t) float32, by their names: of an .npz file, and of recordings once
+            `isotone.data.recordings.windowed` has cut them into windows.
+        names: what each window of a recording is called; empty where there are none.
         fresh: whether this is new data for a trained model, of which only inputs are wanted.
         problems: rows that do not have as many cells as the header.
     """
@@ -62,6 +65,7 @@ class Table:
     signal: str | None = None
     second: str | None = None
     inputs: dict[str, Float[np.ndarray, "n c t"]] = field(default_factory=dict[str, np.ndarray])
+    names: tuple[str, ...] = ()
     fresh: bool = False
     problems: tuple[Problem, ...] = ()
 
@@ -113,11 +117,12 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
         fix = f"Name numbers to predict with --target, or classes to tell apart with --category: {_choices(frame)}"
         fail(path, "no-target", "no label is named", fix)
     found = settings if targets else _INPUTS_ONLY
+    signal = _recordings(path, frame, settings) if arrays is None else arrays.signal
     return Table(
         path=path,
         frame=frame,
         lines=cells.lines,
-        image_column=_image_column(path, frame, settings) if arrays is None else None,
+        image_column=_image_column(path, frame, settings) if arrays is None and signal is None else None,
         features=settings.features,
         target=found.target,
         group=found.group,
@@ -125,7 +130,7 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
         category=found.category,
         sequence=found.sequence,
         time=found.time,
-        signal=None if arrays is None else arrays.signal,
+        signal=signal,
         second=found.second,
         inputs={} if arrays is None else arrays.inputs,
         fresh=not targets,
@@ -157,10 +162,10 @@ def check_named(
     if arrays is not None and settings.image_column is not None:
         what = f"holds no images, but '{shown(settings.image_column)}' (--image-column) is to name some"
         fail(path, "no-files", what, "Leave --image-column out: the input of a .npz file is --signal or --features")
-    if arrays is None and settings.signal is not None:
+    columns = [str(name) for name in frame.columns]
+    if arrays is None and settings.signal is not None and settings.signal not in columns:
         what = f"holds no arrays, but '{shown(settings.signal)}' (--signal) is to be one"
         fail(path, "no-arrays", what, "Give a .npz file, or leave --signal out")
-    columns = [str(name) for name in frame.columns]
     missing = [
         Problem(
             "missing-column",
@@ -189,13 +194,14 @@ def texts(column: pd.Series) -> Shaped[np.ndarray, " n"]:
     return np.array([_text(cell) for cell in column], dtype=np.str_)
 
 
-def locate(cell: object, root: Path, *, allow_outside: bool) -> Path | bytes:
+def locate(cell: object, root: Path, *, allow_outside: bool, noun: str = "image") -> Path | bytes:
     """Return the file that a cell names, or the image bytes that it holds; nothing is opened.
 
     Args:
         cell: a file name relative to `root`, image bytes, or a record with `bytes` and `path`.
         root: the table's folder, which a name must not leave by `..`, as an absolute path or through a link.
         allow_outside: allow it to, and a leading `~` with it; addresses on the network are never opened.
+        noun: what the file holds.
 
     Raises:
         DataError: the cell is empty, holds a NUL byte or an address, or leads outside.
@@ -210,18 +216,18 @@ def locate(cell: object, root: Path, *, allow_outside: bool) -> Path | bytes:
         return cell
     name = _text(cell)
     if not name:
-        raise DataError([Problem("no-file", "names no image", "Fill in the file name or remove the row")])
+        raise DataError([Problem("no-file", f"names no {noun}", "Fill in the file name or remove the row")])
     if "\0" in name:
         raise DataError([Problem("bad-path", "the file name holds a NUL byte", "Correct the file name")])
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|\\\\|//", name):
         raise DataError(
-            [Problem("network-path", "is an address, not a file", "Download the images and name the files")]
+            [Problem("network-path", "is an address, not a file", f"Download the {noun}s and name the files")]
         )
     inside = os.path.realpath(root)
     full = os.path.realpath(os.path.join(inside, os.path.expanduser(name) if allow_outside else name))
     leaves = name.startswith("~") or re.match(r"[A-Za-z]:[\\/]", name) or not full.startswith(os.path.join(inside, ""))
     if leaves and not allow_outside:
-        fix = "Put the image into the table's folder, or pass --allow-outside"
+        fix = f"Put the {noun} into the table's folder, or pass --allow-outside"
         raise DataError([Problem("outside-path", "leads outside the table's folder", fix)])
     return Path(full)
 
@@ -250,7 +256,7 @@ def _check_header(path: Path, cells: Cells, settings: DataSettings) -> None:
                 fail(path, "separator", f"is one column: its header is separated by {name}", fix)
     wanted = {*settings.target, *settings.features, settings.image_column, settings.group, settings.split_column}
     wanted |= {settings.category, settings.sequence, settings.time, settings.second}
-    images = [name for name in header if name.lower().endswith(IMAGE_SUFFIXES)]
+    images = [name for name in header if name.lower().endswith(IMAGE_SUFFIXES + RECORDING_SUFFIXES)]
     if images or (all(map(_is_number, header)) and not wanted & set(header)):
         what = f"has no header: its first line is data ({shown(', '.join(header))})"
         fail(path, "no-header", what, "Write the column names into the first line")
@@ -260,6 +266,25 @@ def _check_header(path: Path, cells: Cells, settings: DataSettings) -> None:
         fail(path, "duplicate-column", what, "Give each column its own name")
     if not len(cells.lines):
         fail(path, "no-rows", "has a header but no rows", "Add one line for each sample")
+
+
+def _recordings(path: Path, frame: pd.DataFrame, settings: DataSettings) -> str | None:
+    """Return the column of EDF / BDF files; where there is one of images too, only a named one counts."""
+    if settings.signal is not None or settings.features or settings.image_column is not None:
+        return settings.signal
+    names = [str(name) for name in frame.columns if name != settings.second]
+    found = [name for name in names if _names_files(cast(pd.Series, frame[name]), RECORDING_SUFFIXES)]
+    if not found or any(_holds_images(cast(pd.Series, frame[name])) for name in names):
+        return None
+    if len(found) > 1:
+        what = f"has {len(found)} columns that can hold the recordings: {shown(', '.join(found))}"
+        fail(path, "which-signal", what, "Name one with --signal")
+    return found[0]
+
+
+def _names_files(column: pd.Series, suffixes: tuple[str, ...]) -> bool:
+    some = [cell for cell in column.head(1000) if isinstance(cell, str) and cell]
+    return bool(some) and sum(cell.lower().endswith(suffixes) for cell in some) >= 0.5 * len(some)
 
 
 def _image_column(path: Path, frame: pd.DataFrame, settings: DataSettings) -> str | None:

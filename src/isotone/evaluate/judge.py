@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from isotone.data.split import shared_groups
+from isotone.evaluate.angles import LINEAR, angle_metric, beside, constants, relation
 from isotone.evaluate.breakdown import by_bin, by_group
 from isotone.evaluate.class_metrics import accuracy_by_group, by_class, class_metrics, confusion
-from isotone.evaluate.constant import constant_predictors, most_frequent_class
+from isotone.evaluate.constant import most_frequent_class
 from isotone.evaluate.metrics import Interval, regression_metrics
 from isotone.evaluate.order import order
+from isotone.evaluate.recordings import averaged, by_recording
 from isotone.evaluate.shots import shots
 from isotone.predict import task_of
 from isotone.records import Dataset, Split
@@ -53,6 +55,7 @@ def describe(dataset: Dataset, warnings: list[str], bad_rows: int) -> dict[str, 
         "task": task_of(dataset),
         "rows": len(dataset.target),
         "target_names": list(dataset.target_names),
+        "geometry": dataset.geometry,
         "group_name": dataset.group_name,
         "counts": {side: len(dataset.rows(side)) for side in SIDES},
         "labelled": {side: len(dataset.labelled(side)) for side in SIDES},
@@ -74,7 +77,7 @@ def describe(dataset: Dataset, warnings: list[str], bad_rows: int) -> dict[str, 
 def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: int) -> dict[str, Any]:
     trained = dataset.target[dataset.labelled("train")]
     everything = dict(predictions)
-    for name, value in constant_predictors(trained).items():
+    for name, value in constants(trained, dataset.geometry).items():
         everything[f"{name} of the training targets"] = ("constant", np.broadcast_to(value, dataset.target.shape))
     rows = [
         row
@@ -82,10 +85,20 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
         for split in ("test", "val")
         for row in _number_rows(dataset, name, role, prediction, split, seed)
     ]
+    more: dict[str, Any] = {}
+    recordings = by_recording(dataset)
+    if recordings is not None:
+        small, of = recordings
+        more["by_recording"] = [
+            row
+            for name, (role, prediction) in everything.items()
+            for split in ("test", "val")
+            for row in _number_rows(small, name, role, averaged(prediction, of), split, seed)
+        ]
     test = dataset.labelled("test")
     own = next(iter(predictions.values()))[1]
-    found = order(h[test], dataset.target[test], seed=seed)
-    target, predicted = dataset.target[test, 0], own[test, 0]
+    found = order(h[test], dataset.target[test], relation=relation(dataset.geometry), seed=seed)
+    target, predicted = dataset.target[test, 0], beside(dataset.target, own, dataset.geometry)[test, 0]
     bins = by_bin(target, predicted, trained[:, 0])
     groups = [] if dataset.group is None else by_group(target, predicted, dataset.group[test])
     summary = {
@@ -96,7 +109,8 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
         "split": "test",
     }
     named = [{"target": dataset.target_names[0], **line} for line in bins]
-    return {"rows": rows, "order": summary, "by_bin": named, "by_group": groups} | _by_shot(target, predicted, trained)
+    more |= _by_shot(target, predicted, trained)
+    return {"rows": rows, "order": summary, "by_bin": named, "by_group": groups, **more}
 
 
 def _by_shot(target: np.ndarray, predicted: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
@@ -110,8 +124,12 @@ def _number_rows(dataset: Dataset, name: str, role: str, prediction: np.ndarray,
     index = dataset.labelled(split)
     group = None if dataset.group is None else dataset.group[index]
     result: Rows = []
+    target, near = dataset.target[index], beside(dataset.target[index], prediction[index], dataset.geometry)
+    more = {"angle": angle_metric(target, near, group=group, seed=seed)} if dataset.geometry == "gaze" else {}
+    if dataset.geometry.startswith("circle"):
+        more = dict.fromkeys(LINEAR, Interval(math.nan, math.nan, math.nan))
     for column, target_name in enumerate(dataset.target_names):
-        metrics = regression_metrics(dataset.target[index, column], prediction[index, column], group=group, seed=seed)
+        metrics = regression_metrics(target[:, column], near[:, column], group=group, seed=seed) | more
         row = {"model": name, "role": role, "target": target_name, "split": split, "n": len(index)}
         result.append({**row, **{key: _interval(value) for key, value in metrics.items()}})
     return result

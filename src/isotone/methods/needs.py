@@ -1,11 +1,16 @@
 """What a method needs of the data, and which head their labels ask for: settled before anything is made."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
+
+import numpy as np
 
 from isotone.errors import ConfigError
 from isotone.predict import HEADS, Task, task_of
 from isotone.records import Dataset, Kind, Method, Need
+from isotone.relations.geometry import distance_of
 
 LABELS: frozenset[Need] = frozenset(("target", "category", "label"))
 NEEDS: dict[Need, str] = {  # each in words, for `isotone methods` and for messages
@@ -32,12 +37,12 @@ def suited(method: _M, dataset: Dataset) -> _M:
 
     Args:
         method: with its settings; its head `auto` becomes `classify` for classes, `l1` for numbers, and stays where
-            there are no labels.
+            there are no labels. A target distance `auto` becomes that of the data's geometry.
         dataset: decoded and split.
 
     Raises:
         ConfigError: the data lack what the method needs, are of a kind that it does not take, have too few labelled
-            rows, or the head is not for such labels. Each message names the way out.
+            rows, targets that are no gazes, or the head is not for such labels. Each message names the way out.
 
     Example:
         >>> import numpy as np
@@ -57,7 +62,28 @@ def suited(method: _M, dataset: Dataset) -> _M:
     task = task_of(dataset)
     if task != "none":
         _check_rows(dataset, task)
-    return replace(method, head=_head(method.head, dataset, task))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    if task == "numbers" and dataset.geometry == "gaze":
+        _check_gaze(dataset)
+    more = {"distance": distance_of(dataset.geometry)} if getattr(method, "distance", "") == "auto" else {}
+    return replace(method, head=_head(method.head, dataset, task), **more)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def check_views(dataset: Dataset, augment: Sequence[str]) -> None:
+    """Refuse augmentations of images that turn or mirror a gaze.
+
+    Args:
+        dataset: with its geometry.
+        augment: transforms, presets written out.
+
+    Raises:
+        ConfigError: one of them does.
+    """
+    found = [name for name in augment if name in ("flip", "turn", "rotate")]
+    if found and dataset.geometry == "gaze" and dataset.target_names:
+        raise ConfigError(
+            f"the augmentation {found[0]!r} turns a gaze without its target. Name others, such as --augment "
+            "light,noise."
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -100,6 +126,24 @@ def _check_rows(dataset: Dataset, task: Task) -> None:
         )
 
 
+def _check_gaze(dataset: Dataset) -> None:
+    target, names = dataset.target, dataset.target_names
+    if len(names) not in (2, 3):
+        raise ConfigError(
+            f"geometry gaze takes two targets, pitch and yaw in radians, or three, a direction, but there "
+            f"{'is' if len(names) == 1 else 'are'} {len(names)}: {', '.join(names)}. Name them: --target pitch,yaw."
+        )
+    for name, y, most in zip(names, target.T, (math.pi / 2, math.pi), strict=False):
+        if len(names) == 2 and np.nanmax(np.abs(y)) > most + 1e-6:
+            raise ConfigError(
+                f"geometry gaze takes pitch (up to 1.5708 either way) and yaw (up to 3.1416) in radians, but {name!r} "
+                f"goes from {np.nanmin(y):g} to {np.nanmax(y):g}. Multiply degrees by 0.0174533; pitch comes first."
+            )
+    if len(names) == 3 and (target == 0).all(axis=1).any():
+        row = dataset.label[(target == 0).all(axis=1)][0]
+        raise ConfigError(f"geometry gaze takes directions, but {row} is all zeros and has none. Remove such rows.")
+
+
 def _head(head: str, dataset: Dataset, task: Task) -> str:
     if head == "auto" or head in HEADS[task]:
         return DEFAULT_HEAD[task] if head == "auto" else head
@@ -111,7 +155,7 @@ def _head(head: str, dataset: Dataset, task: Task) -> str:
     does, has, use, other = (
         ("predicts numbers", f"classes ({dataset.category_name!r})", "classify", "--target")
         if task == "classes"
-        else ("tells classes apart", "targets", "l1, mse or huber", "--category")
+        else ("tells classes apart", "targets", ", ".join(HEADS["numbers"]), "--category")
     )
     raise ConfigError(
         f"the head {head!r} {does}, but data set `{dataset.name}` has {has}. Use --head {use}, or name a {other} "

@@ -16,7 +16,10 @@ from isotone import check
 from isotone.candidates import Queue, gather
 from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
+from isotone.predict import NumberHead
 from isotone.records import Batch, Candidates, Facts, Kind, LossOutput, Need, Tags
+from isotone.relations.geometry import directions
+from isotone.relations.target import target_distance
 
 SCORED_ROWS = 1024  # the validation score is quadratic in the rows
 
@@ -26,21 +29,24 @@ class RnC:
     """Orders the representation by the target, then fits a linear head on the frozen encoder (two stages).
 
     Args:
-        head: predictor on the frozen encoder: l1, mse or huber.
+        head: predictor on the frozen encoder: l1, mse, huber, dex, dldl, or, corn.
         temperature: divides the similarity; the paper's 2 for l2, about 0.1 for cosine.
         similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
-        distance: of targets: l1 (the paper's) or l2; several targets are standardised first.
+        distance: of targets: l1 (the paper's) or l2, of which several are standardised first; circular:360 (or another
+            period); angular (gaze: pitch and yaw in radians, or three numbers); auto goes by --geometry.
         views: augmented copies of each sample in a batch; the paper's 2.
         queue: past embeddings that each sample is compared with besides the batch, for batches that have to be small;
             a few batches' worth, since they were made by an older encoder. The paper has none.
+        positives: share of the other views in a batch that are positives, nearest in target first; 1 is the paper's.
     """
 
-    head: Literal["l1", "mse", "huber"] = "l1"
+    head: NumberHead = "l1"
     temperature: float = 2.0
     similarity: Literal["l2", "cosine", "dot"] = "l2"
-    distance: Literal["l1", "l2"] = "l1"
+    distance: str = "auto"
     views: int = 2
     queue: int = 0
+    positives: float = 1.0
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = True
@@ -52,6 +58,8 @@ class RnC:
         check.positive("temperature", self.temperature)
         check.between("views", self.views, 1, 16)
         check.between("queue", self.queue, 0, 1_000_000)
+        target_distance(self._distance)
+        check.between("positives", self.positives, 0.001, 1)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
@@ -61,7 +69,8 @@ class RnC:
     def memory(self, net: nn.Module, facts: Facts) -> Queue | None:
         """Return the queue, empty, where there is one."""
         del net
-        return Queue(self.queue, facts.width, target=facts.k) if self.queue else None
+        k = {"angular": 3, "circular": max(1, facts.k // 2)}.get(self._distance.partition(":")[0], facts.k)
+        return Queue(self.queue, facts.width, target=k) if self.queue else None
 
     def loss(self, net: nn.Module, batch: Batch, memory: nn.Module | None = None) -> LossOutput:
         """Return the RnC loss of all views in all processes."""
@@ -69,9 +78,9 @@ class RnC:
         h = net(batch.views.flatten(0, 1)).unflatten(0, (v, b))  # (v, b, d)
         # (v * all b, d), the same on any number of processes
         h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
-        y = gather(_ranked(batch.tags)).repeat(v, 1)
+        y = gather(self._ranked(batch.tags)).repeat(v, 1)
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
-        return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
+        return LossOutput(self._rnc(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
@@ -81,21 +90,33 @@ class RnC:
 
     def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
         """Return how far the loss of clean validation rows is above the floor that their ties set."""
-        h, y = out[:SCORED_ROWS], _ranked(tags)[:SCORED_ROWS]
-        return float(self._rnc(h, y) - rnc_floor(y, distance=self.distance))
+        h, y = out[:SCORED_ROWS], self._ranked(tags)[:SCORED_ROWS]
+        return float(self._rnc(h, y) - rnc_floor(y, distance=self._distance))
 
     def _rnc(
-        self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"], others: Candidates | None = None
+        self,
+        h: Float[Tensor, "n d"],
+        y: Float[Tensor, "n k"],
+        others: Candidates | None = None,
+        positives: float = 1.0,
     ) -> Float[Tensor, ""]:
-        settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self.distance}
-        return unchecked_rnc(h, y, others=others, **settings).total  # pyright: ignore[reportArgumentType]
+        settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self._distance}
+        nearest = None if positives == 1 else max(1, round(positives * (len(h) - 1)))
+        return unchecked_rnc(h, y, others=others, positives=nearest, **settings).total  # pyright: ignore[reportArgumentType]
 
+    @property
+    def _distance(self) -> str:
+        """The target distance; `auto` was settled by the data's geometry before a run, and is l1 anywhere else."""
+        return "l1" if self.distance == "auto" else self.distance
 
-# ----------------------------------------------------------------------------------------------------------------------
+    def _ranked(self, tags: Tags) -> Float[Tensor, "n k"]:
+        """Return what is ranked: one target as it is, since scaling would round ties apart; several in standard units.
 
-
-def _ranked(tags: Tags) -> Float[Tensor, "n k"]:
-    """Return what is ranked: one target as it is, since scaling would round ties apart; several in standard units."""
-    assert tags.target is not None, "the loop fills both for a regression data set"
-    assert tags.scaled is not None, "the loop fills both for a regression data set"
-    return tags.target if tags.target.shape[1] == 1 else tags.scaled
+        On a circle, and of directions, the user's units count.
+        """
+        assert tags.target is not None, "the loop fills both for a regression data set"
+        assert tags.scaled is not None, "the loop fills both for a regression data set"
+        if self._distance == "angular":
+            return directions(tags.target)
+        plain = tags.target.shape[1] == 1 or self._distance.startswith("circular")
+        return tags.target if plain else tags.scaled

@@ -1,4 +1,4 @@
-"""Encoders by name: five of our own making, and every model of timm.
+"""Encoders by name: seven of our own making, and every model of timm.
 
 - `small-cnn`: four strided 3 x 3 convolutions for images of 32 to 96 pixels, quick on a CPU. Its last map is pooled to
   2 x 2, not to 1 x 1, so that where something is (an angle, a position) reaches the representation directly.
@@ -6,6 +6,8 @@
 - `resnet18-small`: the same with a 3 x 3 stem and no max-pooling, for images of 32 to 64 pixels.
 - `mlp`: three hidden layers for rows of numbers.
 - `cnn-1d`: four strided 1-d convolutions for signals, pooled to 4 steps (`isotone.nets.signals`).
+- `resnet-1d`: ResNet-18 in one dimension, averaged over time (`isotone.nets.resnet1d`).
+- `eegnet`: 1,440 weights for 21 channels, filters in time and then across channels (`isotone.nets.eegnet`).
 """
 
 import inspect
@@ -17,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone.errors import ConfigError, nearest
+from isotone.nets import eegnet, resnet1d
 from isotone.nets.norms import group_norm, has_batch_norm
 from isotone.nets.signals import CNN1d
 from isotone.nets.timm_import import import_timm
@@ -25,11 +28,17 @@ from isotone.records import Kind
 
 SMALL_CNN_WIDTHS = (32, 64, 128, 128)
 MLP_WIDTHS = (256, 256, 256)
-OWN = ("small-cnn", "resnet18", "resnet18-small", "mlp", "cnn-1d")
+OWN = ("small-cnn", "resnet18", "resnet18-small", "mlp", "cnn-1d", "resnet-1d", "eegnet")
+SIGNAL: dict[str, Callable[[int], nn.Module]] = {  # of the number of channels
+    "cnn-1d": CNN1d,
+    "resnet-1d": resnet1d.ResNet1d,
+    "eegnet": eegnet.EEGNet,
+}
+_LEAST = {"resnet-1d": resnet1d.LEAST, "eegnet": eegnet.LEAST}  # samples in a window
 _TAKES: dict[Kind, tuple[str, str, str]] = {  # what it is, what takes it, the shape of a view
     "image": ("images", "small-cnn or resnet18", "(channels, height, width)"),
     "rows": ("rows of numbers", "mlp", "(features,)"),
-    "signal": ("signals", "cnn-1d", "(channels, samples)"),
+    "signal": ("signals", "cnn-1d, resnet-1d or eegnet", "(channels, samples)"),
 }
 
 
@@ -46,8 +55,9 @@ def build_encoder(
     """Return an encoder and the width of its representation; its first weights depend on `seed` alone.
 
     Args:
-        name: `small-cnn`, `resnet18`, `resnet18-small`, `mlp`, `cnn-1d`, or any model of timm.
-        kind: what the data are: timm's models are for images, `mlp` for rows, `cnn-1d` for signals.
+        name: one of `OWN`, or any model of timm.
+        kind: what the data are: timm's models are for images, `mlp` for rows, `cnn-1d`, `resnet-1d` and `eegnet` for
+            signals.
         shape: of one view: (c, h, w), (f,) or (c, t).
         norm: `batch`, or `group`, which replaces batch norm so that no sample's result depends on its batch.
         pretrained: start from timm's published weights; needs network or timm's cache. Normalise the views with
@@ -59,8 +69,8 @@ def build_encoder(
         The module, in training mode, that maps (b, c, h, w), (b, f) or (b, c, t) to (b, d); and d.
 
     Raises:
-        ConfigError: the name is unknown, does not fit the kind of data or the shape, there are no published weights or
-            they cannot be fetched, or the file does not hold exactly this encoder's weights.
+        ConfigError: the name is unknown, does not fit the kind of data or the shape (a window too short), there are no
+            published weights or they cannot be fetched, or the file does not hold exactly this encoder's weights.
 
     Example:
         >>> encoder, width = build_encoder("small-cnn", kind="image", shape=(3, 32, 32))
@@ -161,11 +171,17 @@ def _check_kind(name: str, kind: Kind, shape: Sequence[int]) -> None:
                 f"Unknown encoder {name!r}.{nearest(name, [*OWN, *models])} Known: {', '.join(OWN)}, any model of timm."
             )
     words, use, expected = _TAKES[kind]
-    takes: dict[str, Kind] = {"mlp": "rows", "cnn-1d": "signal"}
+    takes: dict[str, Kind] = {"mlp": "rows", **dict.fromkeys(SIGNAL, "signal")}
     if takes.get(name, "image") != kind:
         raise ConfigError(f"The encoder {name!r} does not take {words}, which the data are. Use {use}.")
     if len(shape) != {"image": 3, "rows": 1, "signal": 2}[kind]:
         raise ConfigError(f"Expected the shape {expected} of one view, got {tuple(shape)}. Leave out the batch.")
+    least = _LEAST.get(name, 0)
+    if least > shape[-1]:
+        raise ConfigError(
+            f"The encoder {name!r} needs windows of at least {least} samples, but these have {shape[-1]}. Use longer "
+            "windows or another encoder: cnn-1d takes 16 samples."
+        )
 
 
 def _create(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
@@ -175,8 +191,8 @@ def _create(name: str, shape: tuple[int, ...], pretrained: bool) -> nn.Module:
         return SmallCNN(shape[0])
     if name == "mlp":
         return MLP(shape[0])
-    if name == "cnn-1d":
-        return CNN1d(shape[0])
+    if name in SIGNAL:
+        return SIGNAL[name](shape[0])
     if name == "resnet18-small":
         encoder = _timm("resnet18", shape, False)
         encoder.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)

@@ -1,12 +1,15 @@
 """Targets are trained in standard units and reported in the user's; statistics come from the training rows alone.
 
+So do the bins of predictors that ask which bin a target is in.
+
 Unscaled targets are a known cause of training that does not converge (`self-attention-cv#9`), and statistics of
 validation or test rows would leak.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotone.errors import CheckpointError, ShapeError
+from isotone.records import Bins
 
 Array = TypeVar("Array", np.ndarray, Tensor)
+BINS = 50  # of each target
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +29,13 @@ class Scaling:
 
     Formula: z = (y - mean) / std for each target dimension; std divides by n.
 
+    On a circle the cosines and sines of the targets are what is scaled, (n, 2k): no jump is left to be learned.
+
     Args:
-        mean: (k,) float64, user's units; k = 0 where there are no targets to scale.
-        std: (k,) float64 > 0, user's units; 1 for a constant dimension.
+        mean: (k,) float64, user's units; k = 0 where there are no targets to scale. On a circle (2k,).
+        std: as `mean`, > 0; 1 for a constant dimension.
+        bins: from the smallest to the largest training target, in standard units; None where they are not known.
+        period: length of the circle in the user's unit, or None.
 
     Raises:
         ShapeError: `mean` and `std` are not finite (k,) arrays with std > 0.
@@ -39,6 +48,8 @@ class Scaling:
 
     mean: Float[np.ndarray, " k"]
     std: Float[np.ndarray, " k"]
+    bins: Bins | None = None
+    period: float | None = None
 
     def __post_init__(self) -> None:
         fits = self.mean.ndim == 1 and self.mean.shape == self.std.shape
@@ -49,12 +60,14 @@ class Scaling:
             )
 
     @classmethod
-    def of(cls, train_target: Float[np.ndarray, "n k"]) -> "Scaling":
-        """Return the scaling of the training targets.
+    def of(cls, train_target: Float[np.ndarray, "n k"], *, bins: int = BINS, period: float | None = None) -> "Scaling":
+        """Return the scaling of the training targets, and their bins.
 
         Args:
             train_target: (n, k), user's units, n >= 1; safe up to 1e307, because squares are taken after scaling.
                 k may be 0.
+            bins: of each target, from the smallest to the largest.
+            period: length of the circle that the targets lie on, or None.
 
         Returns:
             The scaling; a constant dimension gets its value as mean, exactly, and std 1.
@@ -69,16 +82,19 @@ class Scaling:
                 f"but got shape {y.shape} with {int((~np.isfinite(y)).sum())} NaN or infinite values. "
                 "Run `isotone check` on the table."
             )
+        y = y if period is None else _points(y, period)
         constant = y.min(axis=0) == y.max(axis=0)
         mean = np.where(constant, y[0], y.mean(axis=0))  # a rounded mean would leave a std of 1e-17
         centred = y - mean
         span = np.abs(centred).max(axis=0)
         span[span == 0] = 1.0
         std = span * np.sqrt(np.square(centred / span).mean(axis=0))
-        return cls(mean=mean, std=np.where(constant | (std == 0), 1.0, std))
+        std = np.where(constant | (std == 0), 1.0, std)
+        low, high = (tuple(((end - mean) / std).tolist()) for end in (y.min(axis=0), y.max(axis=0)))
+        return cls(mean=mean, std=std, bins=Bins(low, high, bins), period=period)
 
     def standardise(self, y: Array) -> Array:
-        """Return targets in standard units.
+        """Return targets in standard units, on a circle (n, 2k).
 
         Args:
             y: (n, k) array or tensor, user's units.
@@ -90,13 +106,14 @@ class Scaling:
         Raises:
             ShapeError: `y` is not (n, k) with this scaling's k.
         """
+        y = y if self.period is None else _points(y, self.period)
         self._check(y)
         if isinstance(y, Tensor):
             return (y.double() - torch.from_numpy(self.mean).to(y.device)) / torch.from_numpy(self.std).to(y.device)
         return (y.astype(np.float64) - self.mean) / self.std
 
     def restore(self, z: Array) -> Array:
-        """Return standardised values in the user's units; the inverse of `standardise`.
+        """Return standardised values in the user's units; the inverse of `standardise`. On a circle from 0 to `period`.
 
         Args:
             z: (n, k) array or tensor, standard units.
@@ -109,19 +126,23 @@ class Scaling:
         """
         self._check(z)
         if isinstance(z, Tensor):
-            return z.double() * torch.from_numpy(self.std).to(z.device) + torch.from_numpy(self.mean).to(z.device)
-        return z.astype(np.float64) * self.std + self.mean
+            y = z.double() * torch.from_numpy(self.std).to(z.device) + torch.from_numpy(self.mean).to(z.device)
+        else:
+            y = z.astype(np.float64) * self.std + self.mean
+        return y if self.period is None else _places(y, self.period)
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return `{"mean": [k numbers], "std": [k numbers]}`; JSON keeps every digit of a float64."""
-        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+    def to_json(self) -> dict[str, Any]:
+        """Return `mean` and `std`, k numbers each, and `bins` and `period` where there are; JSON keeps every digit."""
+        bins = {} if self.bins is None else {"bins": asdict(self.bins)}
+        circle = {} if self.period is None else {"period": [self.period]}
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), **bins, **circle}
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Sequence[float]]) -> "Scaling":
+    def from_json(cls, saved: Mapping[str, Any]) -> "Scaling":
         """Return the scaling that `to_json` wrote.
 
         Args:
-            saved: the mapping with `mean` and `std`.
+            saved: the mapping with `mean` and `std`, and `bins` where they are known.
 
         Returns:
             The scaling, bit for bit.
@@ -131,11 +152,14 @@ class Scaling:
         """
         try:
             mean, std = (np.array(saved[name], dtype=np.float64) for name in ("mean", "std"))
-            return cls(mean=mean, std=std)
+            bins = _bins(saved.get("bins"), len(mean))
+            period = float(saved["period"][0]) if "period" in saved else None
+            return cls(mean=mean, std=std, bins=bins, period=period)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 'The saved target scaling must be {"mean": [...], "std": [...]} with k finite numbers each and '
-                f"std > 0, but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
+                f"std > 0, and bins like them, but got {saved!r}.\n"
+                "The file was changed or cut off: restore it, or train again."
             ) from error
 
     def _check(self, y: np.ndarray | Tensor) -> None:
@@ -144,3 +168,35 @@ class Scaling:
                 f"This scaling expects values of shape (n, {len(self.mean)}), but got {tuple(y.shape)}. "
                 "For one target dimension, use y[:, None]."
             )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _bins(saved: Mapping[str, Any] | None, k: int) -> Bins | None:
+    """Return the saved bins; models from before there were bins have none."""
+    if saved is None:
+        return None
+    low, high = (tuple(float(x) for x in saved[name]) for name in ("low", "high"))
+    bins = Bins(low, high, int(saved["count"]))
+    if not (len(low) == len(high) == k and np.isfinite([*low, *high]).all() and bins.count >= 1):
+        raise ValueError("these are no bins")
+    return bins
+
+
+def _points(y: Array, period: float) -> Array:
+    """Return places on a circle (n, k) as cosines and sines (n, 2k)."""
+    turn = y * (2 * math.pi / period)
+    if isinstance(turn, Tensor):
+        return torch.cat([turn.double().cos(), turn.double().sin()], dim=-1)
+    return np.concatenate([np.cos(turn), np.sin(turn)], axis=-1)
+
+
+def _places(points: Array, period: float) -> Array:
+    """Return cosines and sines (n, 2k), of any length, as places from 0 to below `period`."""
+    k = points.shape[1] // 2
+    if isinstance(points, Tensor):
+        place = torch.remainder(torch.atan2(points[:, k:], points[:, :k]) * (period / (2 * math.pi)), period)
+        return torch.where(place >= period, 0.0, place)  # a tiny negative angle rounds to a whole turn
+    place = np.mod(np.arctan2(points[:, k:], points[:, :k]) * (period / (2 * math.pi)), period)
+    return np.where(place >= period, 0.0, place)

@@ -1,5 +1,6 @@
 """What a finished run holds, as plain records: `collect` fills them, the rest of the report only reads them."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Score:
-    """How one predictor does on one target: a row of `metrics.json`; `role` is model, refit or constant."""
+    """How one predictor does on one target: a row of `metrics.json`; `role` is model, refit or constant.
+
+    `angle` is the error in degrees of targets that are gazes, of all columns together; NaN for others.
+    """
 
     model: str
     role: str
@@ -33,6 +37,12 @@ class Score:
     r2: Interval
     pearson: Interval
     spearman: Interval
+    angle: Interval = Interval(math.nan, math.nan, math.nan)
+
+    @property
+    def error(self) -> Interval:
+        """The error that decides: the angle of gazes, else the mean absolute error."""
+        return self.angle if math.isfinite(self.angle.value) else self.mae
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,44 @@ class Classes:
     rows: tuple[ClassRow, ...]
     confusion: Int[np.ndarray, "c c"] | None
     groups: tuple[ClassGroup, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The prediction intervals of one target: how wide, and how many of `n` test rows lie in theirs."""
+
+    target: str
+    width: float
+    n: int
+    share: Interval
+
+
+@dataclass(frozen=True)
+class GroupCoverage:
+    """The share of the `n` test rows of one group that lie in their interval."""
+
+    name: str
+    n: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The prediction intervals of a run, checked on its test rows.
+
+    Args:
+        level: share of new rows that they were to hold.
+        rows: validation rows that they were made of.
+        units: groups among these; rows where there are no groups.
+        targets: one entry a target.
+        groups: of the first target, the least covered first; empty where the run has no groups.
+    """
+
+    level: float
+    rows: int
+    units: int
+    targets: tuple[Coverage, ...]
+    groups: tuple[GroupCoverage, ...]
 
 
 @dataclass(frozen=True)
@@ -239,6 +287,7 @@ class Run:
     task: Task = "numbers"
     classes: Classes | None = None
     probes: tuple[Probe, ...] = ()
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from isotone.report.contents import ClassScore, Run, Score, Side
+from isotone.report.contents import ClassScore, Interval, Run, Score, Side
 from isotone.report.figures import Mark, Picture, decimals, fixed, interval_figure
 
 HEADS = ("MAE", "95 % interval", "RMSE", "R²", "Pearson", "Spearman")
@@ -77,7 +77,8 @@ def target_scores(sides: Sequence[Side], j: int) -> Target:
     """Return the scores of every predictor of target `j`, with as many decimals as show three figures of the least."""
     found = ranked(sides, lambda run: _scores(run, j))
     name = sides[-1].run.data.target_names[j]
-    digits = _digits([score for _, score, _ in found])
+    digits = _digits([score.mae for _, score, _ in found])
+    gaze = any(math.isfinite(score.angle.value) for _, score, _ in found)
     rows = tuple(
         ScoreRow(
             name=label,
@@ -87,12 +88,15 @@ def target_scores(sides: Sequence[Side], j: int) -> Target:
             others=(
                 fixed(score.rmse.value, digits),
                 *(fixed(x.value, 3) for x in (score.r2, score.pearson, score.spearman)),
+                *((fixed(score.angle.value, 2),) if gaze else ()),
             ),
         )
         for label, score, colour in found
     )
     marks = [Mark(label, score.mae, colour) for label, score, colour in found]
-    return Target(name, HEADS, rows, interval_figure(marks, name) if marks else None)
+    return Target(
+        name, (*HEADS, "Angle, degrees") if gaze else HEADS, rows, interval_figure(marks, name) if marks else None
+    )
 
 
 def judged_split(run: Run) -> str:
@@ -138,20 +142,21 @@ def ranked(sides: Sequence[Side], scores: Callable[[Run], Sequence[_S]]) -> list
 
 
 def _compared(ours: Score, name: str, theirs: Score, other: str) -> Verdict:
-    digits = _digits([ours, theirs])
-    a, b = fixed(ours.mae.value, digits), fixed(theirs.mae.value, digits)
+    digits = _digits([ours.error, theirs.error])
+    unit = ours.target if ours.error is ours.mae else "degrees"
+    a, b = fixed(ours.error.value, digits), fixed(theirs.error.value, digits)
     side = "validation" if ours.split == "val" else "test"
-    if not (ours.mae.high < theirs.mae.low or theirs.mae.high < ours.mae.low):
+    if not (ours.error.high < theirs.error.low or theirs.error.high < ours.error.low):
         return Verdict(
             f"These data cannot show a difference in {side} error between {name} ({a}) and {other} ({b}): "
             "the 95 % intervals overlap.",
             "open",
         )
-    below = ours.mae.value < theirs.mae.value
-    change = abs(1 - ours.mae.value / theirs.mae.value) if theirs.mae.value else math.inf
+    below = ours.error.value < theirs.error.value
+    change = abs(1 - ours.error.value / theirs.error.value) if theirs.error.value else math.inf
     percent = "less than 1 %" if change < 0.01 else f"{100 * change:.0f} %" if change < 10 else "far"
     text = f"{side.capitalize()} error of {name} is {percent} {'below' if below else 'above'} that of {other}"
-    return Verdict(f"{text}: {a} against {b} ({ours.target}).", "better" if below else "worse")
+    return Verdict(f"{text}: {a} against {b} ({unit}).", "better" if below else "worse")
 
 
 def _scores(run: Run, j: int) -> list[Score]:
@@ -167,8 +172,8 @@ def _score(run: Run) -> Score | None:
 
 def _best_constant(run: Run) -> Score | None:
     constants = [score for score in _scores(run, 0) if score.role == "constant"]
-    return min(constants, key=lambda score: score.mae.value, default=None)
+    return min(constants, key=lambda score: score.error.value, default=None)
 
 
-def _digits(scores: Sequence[Score]) -> int:
-    return decimals(min((score.mae.value for score in scores if score.mae.value > 0), default=0.0))
+def _digits(errors: Sequence[Interval]) -> int:
+    return decimals(min((error.value for error in errors if error.value > 0), default=0.0))

@@ -7,6 +7,7 @@ from isotone.api import Run, fit, load, resume
 from isotone.errors import ConfigError
 from isotone.settings import read_config, resolve
 
+STARTED = {"config.yaml", "data.json", ".tmp-data.json", "bad_rows.csv", ".tmp-run.json"}  # before there is a run.json
 FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
 BY_CARD = {"target", "group", "split_column", "augment"}  # what a published data set fills in too
 
@@ -29,6 +30,7 @@ def cell(folder: Path, table: str | Path, *, method: str, quiet: bool = False, *
     if (folder / "run.json").exists():
         check_same(folder, resolve(method, settings).flat())
         return load(folder) if (folder / "metrics.json").exists() else resume(folder, quiet=quiet)
+    _clear(folder)
     return fit(table, method=method, out=folder, quiet=quiet, **settings)
 
 
@@ -50,3 +52,14 @@ def check_same(folder: Path, wanted: dict[str, Any]) -> None:
                 f"{folder} was made with {name} {kept.get(name)!r}, not {wanted[name]!r}. Choose another --out, or "
                 "repeat the study with the settings it has."
             )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder in which a run was killed before it had begun, and no other."""
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    if there and {path.name for path in there} <= STARTED:
+        for path in there:
+            path.unlink()
