@@ -9,7 +9,7 @@ import pytest
 
 from isotone.data.audit import audit
 from isotone.data.datasets.mpii_face_gaze import pitch_yaw, read
-from isotone.data.datasets.reading import suited_augment
+from isotone.data.datasets.reading import suited_augment, with_columns
 from isotone.data.settings import DataSettings
 from isotone.data.table import read_table
 from isotone.errors import ConfigError, DataError
@@ -136,6 +136,12 @@ def test_odd_labels_of_gazehub(tmp_path: Path, draw: Draw) -> None:
         "p01.label: 1 lines do not hold 12 columns with a 3DGaze of three numbers. Unpack it again, or pass --on-bad "
         "skip.",
     ]
+
+
+def test_the_default_targets_are_a_direction() -> None:
+    assert with_columns(_settings()).geometry == "gaze"
+    assert with_columns(_settings(target=("pitch",))).geometry == "line"
+    assert with_columns(_settings(category="eye")).geometry == "line"
 
 
 def test_one_person_is_left_out(tree: Path) -> None:
