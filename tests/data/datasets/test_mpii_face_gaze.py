@@ -190,3 +190,15 @@ def test_other_folders_are_refused(tree: Path, tmp_path: Path, draw: Draw) -> No
         f"{tmp_path / 'empty'}: holds no p00/p00.txt, p00.mat or Label/p00.label; it holds nothing. Name the folder of "
         "the unpacked data set; `isotone datasets mpii-face-gaze` shows its layout."
     )
+
+
+@pytest.mark.slow
+def test_from_the_folder_to_a_run(tree: Path, tmp_path: Path) -> None:
+    import isotone
+
+    settings: dict[str, Any] = {"passes": 1, "image_size": 16, "batch_size": 8, "head_epochs": 2, "quiet": True}
+    run = isotone.fit(tree, dataset="mpii-face-gaze", hold_out="p02", out=tmp_path / "run", **settings)
+    assert run.settings.net.augment == ("light",)
+    assert run.settings.data.geometry == "gaze"
+    assert run.predict(tree).shape == (20, 2)
+    assert all(0 < row["angle"]["value"] < 180 for row in run.metrics["rows"])  # degrees
