@@ -1,5 +1,6 @@
 """Settings from flags, from Python and from YAML are the same settings."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,11 @@ def test_recipes_are_found_by_name() -> None:
     assert with_recipe(["--lr", "1"]) == ["--lr", "1"]
     found = parse(parts_of("rnc"), with_recipe(words), "isotone fit", {})
     assert (found["passes"], found["lr"], found["dataset"]) == (800, 0.1, "agedb")
+
+
+def test_recipes_travel_in_the_package() -> None:
+    about = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert about["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {"recipes": "isotone/recipes"}
 
 
 def test_wrong_recipes_are_named() -> None:

@@ -329,7 +329,7 @@ def _with_inputs(settings: Settings, source: Path | None) -> Settings:
     """Write down the image column or signal that was found by itself: new tables must not decide anew."""
     if source is not None and settings.data.dataset is not None:
         net = replace(settings.net, augment=suited_augment(settings.data, settings.net.augment))
-        return replace(settings, data=with_columns(settings.data), net=net)
+        settings = replace(settings, data=with_columns(settings.data), net=net)
     if source is None or settings.data.image_column is not None:
         return settings
     found = read_table(source, settings.data, labels="optional")

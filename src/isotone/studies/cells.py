@@ -9,7 +9,7 @@ from isotone.settings import read_config, resolve
 
 STARTED = {"config.yaml", "data.json", ".tmp-data.json", "bad_rows.csv", ".tmp-run.json"}  # before there is a run.json
 FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
-BY_CARD = {"target", "group", "split_column", "augment"}  # what a published data set fills in too
+BY_CARD = {"target", "group", "split_column", "augment", "geometry"}  # what a published data set fills in too
 
 
 def cell(folder: Path, table: str | Path, *, method: str, quiet: bool = False, **settings: Any) -> Run:

@@ -9,7 +9,7 @@ import pytest
 
 from isotone.data.audit import audit
 from isotone.data.datasets.mpii_face_gaze import pitch_yaw, read
-from isotone.data.datasets.reading import suited_augment
+from isotone.data.datasets.reading import suited_augment, with_columns
 from isotone.data.settings import DataSettings
 from isotone.data.table import read_table
 from isotone.errors import ConfigError, DataError
@@ -138,6 +138,12 @@ def test_odd_labels_of_gazehub(tmp_path: Path, draw: Draw) -> None:
     ]
 
 
+def test_the_default_targets_are_a_direction() -> None:
+    assert with_columns(_settings()).geometry == "gaze"
+    assert with_columns(_settings(target=("pitch",))).geometry == "line"
+    assert with_columns(_settings(category="eye")).geometry == "line"
+
+
 def test_one_person_is_left_out(tree: Path) -> None:
     table = read_table(tree, _settings(hold_out="p03"))
     sides = table.frame.groupby("person")["split"].unique()
@@ -184,3 +190,15 @@ def test_other_folders_are_refused(tree: Path, tmp_path: Path, draw: Draw) -> No
         f"{tmp_path / 'empty'}: holds no p00/p00.txt, p00.mat or Label/p00.label; it holds nothing. Name the folder of "
         "the unpacked data set; `isotone datasets mpii-face-gaze` shows its layout."
     )
+
+
+@pytest.mark.slow
+def test_from_the_folder_to_a_run(tree: Path, tmp_path: Path) -> None:
+    import isotone
+
+    settings: dict[str, Any] = {"passes": 1, "image_size": 16, "batch_size": 8, "head_epochs": 2, "quiet": True}
+    run = isotone.fit(tree, dataset="mpii-face-gaze", hold_out="p02", out=tmp_path / "run", **settings)
+    assert run.settings.net.augment == ("light",)
+    assert run.settings.data.geometry == "gaze"
+    assert run.predict(tree).shape == (20, 2)
+    assert all(0 < row["angle"]["value"] < 180 for row in run.metrics["rows"])  # degrees

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from isotone.data.datasets.reading import summary, with_columns
+from isotone.data.given import Beside, read
 from isotone.data.load import load_inputs, load_table
 from isotone.data.settings import DataSettings
 from isotone.data.table import read_table
@@ -65,6 +67,17 @@ def test_dir_balances_validation_and_test(tree: Path) -> None:
     dataset, found = load_table(tree, _settings(split="dir"), seed=0)
     assert [(dataset.split == side).sum() for side in ("train", "val", "test")] == [20, 20, 20]
     assert any(problem.kind == "shared-groups" for problem in found.warnings)
+
+
+def test_a_leak_is_among_the_notes_that_are_shown(tree: Path) -> None:
+    for file in tree.iterdir():  # each of them is a note of its own
+        Image.open(file).save(file, format="PNG")
+    found = read(tree, _settings(split="dir"), Beside(), seed=0)
+    assert len(found.warnings) > 60
+    assert [warning for warning in found.warnings[:5] if "test groups are also trained on" in warning] == [
+        "column 'person': 10 of 10 test groups are also trained on. Their error will be too low: leave the split "
+        "column out to have one drawn by groups."
+    ]
 
 
 def test_what_a_set_does_not_have_is_refused(tree: Path) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isotone.data.datasets.reading import read_dataset, read_folder
+from isotone.data.datasets.reading import read_folder
 from isotone.data.datasets.tuab import read, read_header
+from isotone.data.load import load_table
 from isotone.data.settings import DataSettings
-from isotone.errors import ConfigError, DataError
+from isotone.errors import DataError
 
 
 def _write(path: Path, patient: str | bytes = "X F X X Age:40", records: int = 3, cut: int = 0) -> None:
@@ -20,8 +21,7 @@ def _write(path: Path, patient: str | bytes = "X F X X Age:40", records: int = 3
     fixed += (
         str(256 * 3).encode().ljust(8) + b"".ljust(44) + str(records).encode().ljust(8) + b"2".ljust(8) + b"2".ljust(4)
     )
-    lengths = {16: b"EEG FP1-REF", 80: b"", 8: b"uV"}
-    signals = b"".join(lengths[width].ljust(width) * 2 for width in (16, 80, 8))
+    signals = b"EEG FP1-REF".ljust(16) + b"EEG FP2-REF".ljust(16) + b"".ljust(160) + b"uV".ljust(8) * 2
     signals += b"".join(text.ljust(8) * 2 for text in (b"-1000", b"1000", b"-32768", b"32767"))
     signals += b"".ljust(80) * 2 + b"4".ljust(8) * 2 + b"".ljust(32) * 2
     whole = fixed + signals + bytes(2 * 8 * max(records, 0))
@@ -124,12 +124,17 @@ def test_abnormal_recordings_are_kept_where_that_is_asked(tree: Path) -> None:
     assert len(read(tree, _settings(category="pathology")).frame) == 9
 
 
-def test_training_needs_windows_first(tree: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_dataset(tree, _settings())
-    assert str(caught.value) == (
-        "the recordings of tuab are cut into windows before they are trained on. Write their table first: "
-        f"isotone datasets tuab --root {tree} --out tuab.csv"
+def test_recordings_become_windows(tree: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mne", reason="the extra eeg is not installed")
+    settings = _settings(window_s=2.0, hold_out="aaaaaaaa", pick=("FP1",), cache_dir=str(tmp_path / "cache"))
+    dataset, found = load_table(tree, settings, seed=0)
+    assert (dataset.kind, dataset.inputs.shape) == ("signal", (24, 1, 4))  # 8 recordings of 6 s at 2 Hz
+    assert dataset.target_names == ("age",)
+    assert dataset.group is not None
+    assert set(dataset.split[dataset.group == "aaaaaaaa"].tolist()) == {"test"}
+    assert (dataset.split == "test").sum() == 6  # two recordings of three windows
+    assert str(found.warnings[0]) == (
+        "tuab: 8 rows are read, 1 are left out (1 abnormal). `isotone datasets tuab` says more."
     )
 
 

@@ -30,6 +30,7 @@ class Card:
         kind: what a file holds.
         most_held_out: rows of each target value in the validation, and again in the test, of the DIR split; 0: no DIR.
         flips: whether a mirrored image keeps its target.
+        geometry: what the targets are places on.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Card:
     kind: Literal["image", "edf"] = "image"
     most_held_out: int = 0
     flips: bool = True
+    geometry: str = "line"
 
     def __str__(self) -> str:
         """Return the card as text, a line or more for each entry."""

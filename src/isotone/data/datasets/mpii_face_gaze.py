@@ -35,6 +35,7 @@ CARD = Card(
     "Image/ (GazeHub)",
     published="the protocol leaves one person out: name that person with --hold-out, p00 to p14",
     flips=False,
+    geometry="gaze",
     traps=(
         "gaze is the target minus the face's centre, both in mm: columns 25-27 minus 22-24 of the original text files",
         "a mirrored image has the opposite yaw: augmentations with a flip are refused, and mild means light alone",

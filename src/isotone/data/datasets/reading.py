@@ -30,10 +30,13 @@ def with_columns(settings: DataSettings) -> DataSettings:
     """
     card = _card(settings)
     asked = settings.split != "drawn" or settings.hold_out is not None
+    target = settings.target or (() if settings.category else card.target)
     return replace(
         settings,
-        image_column=settings.image_column or card.inputs,
-        target=settings.target or (() if settings.category else card.target),
+        image_column=settings.image_column or (card.inputs if card.kind == "image" else None),
+        signal=settings.signal or (card.inputs if card.kind == "edf" else None),
+        target=target,
+        geometry=card.geometry if target == card.target and settings.geometry == "line" else settings.geometry,
         group=settings.group or card.group,
         split_column=settings.split_column or ("split" if asked else None),
     )
@@ -82,11 +85,6 @@ def read_dataset(root: Path, settings: DataSettings, *, targets: bool = True) ->
         ConfigError: a split or a group that the data set does not have.
     """
     card = _card(settings)
-    if card.kind == "edf":
-        raise ConfigError(
-            f"the recordings of {card.name} are cut into windows before they are trained on. Write their table first: "
-            f"isotone datasets {card.name} --root {root} --out {card.name}.csv"
-        )
     settings = with_columns(settings if targets else replace(settings, split="drawn", hold_out=None))
     reading = read_folder(root, settings)
     path = root.absolute() / card.name
@@ -106,6 +104,7 @@ def read_dataset(root: Path, settings: DataSettings, *, targets: bool = True) ->
         category=settings.category if targets else None,
         sequence=settings.sequence if targets else None,
         time=settings.time if targets else None,
+        signal=settings.signal,
         fresh=not targets,
         problems=_report(card, reading, int(known.sum()), left_out, settings.on_bad == "error"),
     )

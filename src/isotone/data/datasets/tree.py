@@ -87,6 +87,8 @@ def missing(names: Sequence[str], there: Bool[np.ndarray, " n"], by: str) -> lis
         >>> print(missing(["a/1.jpg", "a/2.jpg"], np.array([True, False]), "list.csv")[0])
         a: 1 of 2 files that list.csv names are missing: 2.jpg. Unpack it again, or pass --on-bad skip.
     """
+    if there.all():
+        return []
     pairs = sorted((str(PurePosixPath(name).parent), name, bool(yes)) for name, yes in zip(names, there, strict=True))
     found: list[Problem] = []
     for folder, group in groupby(pairs, key=lambda pair: pair[0]):
