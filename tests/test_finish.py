@@ -175,6 +175,17 @@ def test_a_run_without_labels_keeps_features_and_judges_nothing(tmp_path: Path) 
     assert "effective_rank" in log[-1]["watch"]
 
 
+def test_a_method_is_told_the_training_targets_in_standard_units(tmp_path: Path) -> None:
+    run = isotone.fit((IMAGES, Y), method="toy", out=tmp_path / "t", **QUICK)
+    told, split = _told().targets, np.load(run.folder / "features.npz", allow_pickle=False)["split"]
+    assert told is not None
+    assert told.shape == ((split == "train").sum(), 1)
+    y = Y[split == "train"]
+    np.testing.assert_allclose(told[:, 0], (y - y.mean()) / y.std())
+    isotone.fit((IMAGES, DIGIT), method="toy", category=True, out=tmp_path / "c", **QUICK)
+    assert _told().targets is None
+
+
 def test_few_labels_are_used_for_the_head_and_the_verdict_alone(tmp_path: Path) -> None:
     some = np.where(np.arange(150) % 2, DIGIT % 3, -1)
     run = isotone.fit((IMAGES, some), method="toy", category=True, unlabelled=True, out=tmp_path / "s", **QUICK)

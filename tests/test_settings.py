@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from isotone.errors import ConfigError
-from isotone.settings import parse, parts_of, read_config, resolve
+from isotone.methods import METHODS
+from isotone.settings import parse, parts_of, read_config, recipes, resolve, table_or_root, with_recipe
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 
 
 def _parsed(*words: str) -> dict[str, object]:
@@ -89,9 +92,48 @@ def test_yaml_runs_nothing(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_resolves(recipe: Path) -> None:
     values = read_config(recipe)
     method = str(values.pop("method", "rnc"))
     made = resolve(method, values)
     assert {name: made.flat()[name] for name in values} == values
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("rnc", "baseline")])
+def test_every_method_of_the_family_has_a_published_and_a_small_recipe(name: str) -> None:
+    """`rnc` and `baseline` share small-images.yaml, which names neither."""
+    found = {
+        path.stem.removeprefix(f"{name}-"): read_config(path) for path in RECIPES if path.stem.startswith(f"{name}-")
+    }
+    assert "small" in found
+    assert len(found) > 1
+    assert all(values["method"] == name for values in found.values())
+    assert found["small"].get("image_size", 64) in range(32, 97)
+
+
+def test_recipes_are_found_by_name() -> None:
+    beside = {path.stem for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")}
+    assert set(recipes()) == beside
+    assert read_config(Path("rnc-agedb"))["passes"] == 800
+    words = ["--dataset", "agedb", "--recipe", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(words) == ["--dataset", "agedb", "--config", "rnc-agedb", "--lr", "0.1"]
+    assert with_recipe(["--recipe=rnc-agedb"]) == ["--config", "rnc-agedb"]
+    assert with_recipe(["--lr", "1"]) == ["--lr", "1"]
+    found = parse(parts_of("rnc"), with_recipe(words), "isotone fit", {})
+    assert (found["passes"], found["lr"], found["dataset"]) == (800, 0.1, "agedb")
+
+
+def test_wrong_recipes_are_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agdb"])
+    listed = ", ".join(sorted(recipes()))
+    assert str(caught.value) == (f"there is no recipe 'rnc-agdb'. Did you mean 'rnc-agedb'? There are: {listed}.")
+    with pytest.raises(ConfigError) as caught:
+        with_recipe(["--recipe", "rnc-agedb", "--config", "a.yaml"])
+    assert str(caught.value) == ("--recipe and --config are both settings to start from. Give one; flags win over it.")
+
+
+def test_a_root_stands_for_a_table() -> None:
+    assert table_or_root({"table": None, "root": "faces", "dataset": "agedb"}, "fit") == "faces"
+    assert table_or_root({"table": "faces", "root": None, "dataset": "agedb"}, "fit") == "faces"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs
+from isotone.data.datasets.reading import suited_augment, with_columns
 from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, named, read
 from isotone.data.load import load_inputs
 from isotone.data.recordings import windowed, written_down
@@ -104,8 +105,8 @@ class Run:
             groups: as in `fit`, with arrays.
             split: as in `fit`, with arrays.
             quiet: no progress on standard error.
-            settings: `category`, `target`, `group`, `split_column`, `image_column`: the labels to probe, in place of
-                the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
+            settings: `category`, `target`, `labels`, `group`, `split_column`, `image_column`: the labels to probe, in
+                place of the run's own; and those of `isotone.evaluate.probes.ProbeSettings`, such as passes or voc.
 
         Returns:
             One row for each score: with intervals, in the user's units, and the probe's settings.
@@ -200,18 +201,18 @@ def fit(
     """Train a representation, and a predictor where there are labels, judge them and write the report.
 
     Args:
-        data: path of a table; or arrays (X, y), (X, None) or X alone: images (n, h, w[, c]), rows (n, f) or signals.
+        data: path of a table or data set; or arrays (X, y), (X, None), X: images (n, h, w[, c]), rows, signals.
         method: see `isotone methods`; None takes the config's, else `rnc`.
         out: folder of the run; None takes the next free one below `runs/`.
         category: for a table the column of classes. For arrays True where y (n,) holds classes, or their name; y of
             text always does, whole numbers are targets otherwise.
         groups: (n,) for arrays: whose row it is; a group is never on two sides. For a table: `group="person"`.
-        split: (n,) train, val or test for arrays; drawn where there is none.
+        split: (n,) train, val or test for arrays; drawn where there is none. For a data set: "published" or "dir".
         sequence: which recording or track a row is of: for a table the column, for arrays (n,).
         time: when in its sequence: for a table the column, for arrays (n,) numbers.
         signal: for an .npz table the array of signals; for arrays True where X holds signals, (n, c, t) or (n, t).
         encoder: name, or a module that maps (b, c, h, w), (b, f) or (b, c, t) to (b, d).
-        config: YAML of settings; named settings win over it.
+        config: YAML of settings, or a recipe's name; named settings win over it.
         quiet: no progress on standard error.
         command: what to write down as the command that repeats the run.
         settings: any setting of `isotone fit --help`, with underscores: target="age", passes=200.
@@ -326,6 +327,9 @@ def _chosen(method: str | None, config: str | Path | None, values: dict[str, Any
 
 def _with_inputs(settings: Settings, source: Path | None) -> Settings:
     """Write down the image column or signal that was found by itself: new tables must not decide anew."""
+    if source is not None and settings.data.dataset is not None:
+        net = replace(settings.net, augment=suited_augment(settings.data, settings.net.augment))
+        return replace(settings, data=with_columns(settings.data), net=net)
     if source is None or settings.data.image_column is not None:
         return settings
     found = read_table(source, settings.data, labels="optional")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from isotone.data.partners import Partners, neighbour_views, second_views
 from isotone.data.views import Views, feature_statistics
 from isotone.errors import ConfigError
+from isotone.evaluate.coverage import calibrate, check_interval, coverage
 from isotone.evaluate.judge import judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
 from isotone.evaluate.online import online
@@ -80,19 +81,23 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
     name = "custom" if custom is not None else _encoder_name(settings.net.encoder, dataset.kind, shape)
     views = _views(settings, dataset.inputs, dataset.kind, dataset.rows("train"), shape, name)
     check_views(dataset, views.augment)
-    scaling = _scaling(dataset)
     encoder, width = _encoder(settings, name, dataset.kind, shape) if custom is None else _custom(custom, shape, norm)
     fewest_rows(encoder, settings.train.micro_batch)  # refuses too few
+    check_interval(dataset, settings.head.interval)
+    scaling = _scaling(dataset, settings.head.head_bins)
+    rows = training_rows(method, dataset)
     facts = Facts(
         width=width,
         kind=dataset.kind,
         shape=shape,
         k=len(scaling.mean),
         classes=len(dataset.classes),
-        instances=len(training_rows(method, dataset)),
+        instances=len(rows),
         seed=seed,
+        bins=scaling.bins,
         second=_second(settings, dataset) if "second" in method.needs else None,
         teacher=_teacher(settings, dataset, shape, device) if "teacher" in method.needs else None,
+        targets=scaling.standardise(dataset.target[rows]) if dataset.target_names else None,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key("net", seed))
@@ -228,9 +233,10 @@ def _views(
     return Views("image", shape[1], augment, seed, mean, std)
 
 
-def _scaling(dataset: Dataset) -> Scaling:
+def _scaling(dataset: Dataset, bins: int) -> Scaling:
     rows = dataset.labelled("train") if dataset.target_names else dataset.rows("train")
-    return Scaling.of(dataset.target[rows], period=period_of(dataset.geometry) if dataset.target_names else None)
+    period = period_of(dataset.geometry) if dataset.target_names else None
+    return Scaling.of(dataset.target[rows], bins=bins, period=period)
 
 
 def _second(settings: Settings, dataset: Dataset) -> tuple[nn.Module, int]:
@@ -314,6 +320,9 @@ def _judge(folder: Path, run: Prepared, device: torch.device) -> None:
             refit = replace(model, head=fit.layer)
             predictions[f"{name} fitted again on frozen features"] = ("refit", refit.answers(h.numpy()))
         record = {"head": fit.record}
+        if not model.classes:
+            model = replace(model, calibration=calibrate(dataset, predictions[name][1]))
+            record |= coverage(dataset, predictions[name][1], model.calibration, settings.head.interval, seed=seed)
     metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
     _keep(folder, run, model, predictions, h.numpy(), metrics)
 
@@ -330,7 +339,14 @@ def _keep(
     nothing = "none", np.zeros((len(h), 0))
     prediction = next(iter(predictions.values()), nothing)[1]
     save_model(folder / "model", model)
-    keep_predictions(folder / "predictions.csv", dataset, prediction, model.probabilities(h) if model.classes else None)
+    level = run.settings.head.interval
+    keep_predictions(
+        folder / "predictions.csv",
+        dataset,
+        prediction,
+        model.probabilities(h) if model.classes else None,
+        half_width=model.half_width(level) if level else None,
+    )
     keep_features(folder / "features.npz", dataset, h, prediction, seed=seed)
     keep_views(folder / "views.npz", dataset, model.views, seed=seed)
     write_json(folder / "metrics.json", metrics)

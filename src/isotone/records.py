@@ -20,6 +20,21 @@ Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
+class Bins:
+    """Equal bins of each target, from the smallest to the largest of the training rows.
+
+    Args:
+        low: k numbers in standard units, the centres of the first bins.
+        high: k numbers >= `low`, the centres of the last ones; equal to `low` where all training targets are.
+        count: bins of each, >= 1.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    count: int = 50
+
+
+@dataclass(frozen=True)
 class Tags:
     """What is known of each sample; a data set fills what it has.
 
@@ -28,6 +43,7 @@ class Tags:
         category: (n,) class, any integer.
         target: (n, k) real targets in the user's units, float64, so that close labels stay apart and ties stay ties.
         scaled: (n, k) the targets in standard deviations of the training rows, float64.
+        bins: of `scaled`, from the training rows; the same for all samples.
         sequence: (n,) which recording, track or video this is of, any integer.
         time: (n,) when in the sequence, float64.
     """
@@ -38,11 +54,12 @@ class Tags:
     scaled: Float[Tensor, "n k"] | None = None
     sequence: Int[Tensor, " n"] | None = None
     time: Float[Tensor, " n"] | None = None
+    bins: Bins | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Tags":
         """Return the tags with `change` applied to every tensor that is there."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Tags(**{name: None if x is None else change(x) for name, x in given.items()})
+        return Tags(**{name: change(x) if isinstance(x, Tensor) else x for name, x in given.items()})
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,7 @@ class Batch:
         step: training steps done, the same on every process.
         epoch: counted from 0.
         seed: of the run; with the epoch and the instance it keys what a method draws (`isotone.data.draws`).
+        micro_batch: rows at a time for a network of the method's own; the one it is given sees to that itself. 0: all.
     """
 
     views: Shaped[Tensor, "v b *shape"]
@@ -64,6 +82,7 @@ class Batch:
     step: int = 0
     epoch: int = 0
     seed: int = 0
+    micro_batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,8 +139,11 @@ class Facts:
         classes: number of classes; 0 where the data have none.
         instances: training rows; `Tags.instance` is below it.
         seed: of the run.
+        bins: of the targets, for predictors that ask which bin; None where the data have no targets.
         second: an encoder for the second input and its width, or None.
         teacher: what the run that the user named says of the training rows, or None.
+        targets: (n, k) float64 of the training rows in standard units, in the order of `Tags.instance`, NaN where a row
+            has none; None where the data have none.
     """
 
     width: int
@@ -131,8 +153,10 @@ class Facts:
     classes: int = 0
     instances: int = 0
     seed: int = 0
+    bins: Bins | None = None
     second: tuple[nn.Module, int] | None = None
     teacher: Teacher | None = None
+    targets: np.ndarray | None = None
 
 
 @runtime_checkable

@@ -81,7 +81,9 @@ def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) 
         own: the verb's own arguments and their help; a name without hyphens is positional.
     """
     parser = ArgumentParser(prog=prog, exit_on_error=False)
-    parser.add_argument("--config", help="YAML with any settings, such as a recipe or a run's config.yaml; flags win.")
+    parser.add_argument(
+        "--config", help="YAML with any settings, such as a run's config.yaml, or a recipe's name; flags win."
+    )
     for name, text in own.items():
         if name.startswith("-"):
             parser.add_argument(name, help=text)
@@ -165,6 +167,55 @@ def flag_value(arguments: Sequence[str], flag: str) -> str | None:
     return found
 
 
+def table_or_root(values: Mapping[str, Any], verb: str) -> str:
+    """Return what a verb of the command line is to read: its table, or the folder of a data set.
+
+    Args:
+        values: parsed, with `table`, `root` and `dataset`.
+        verb: for the message.
+
+    Raises:
+        ConfigError: neither is given, or both, or a root without a dataset.
+    """
+    table, root, dataset = values["table"], values["root"], values["dataset"]
+    if root is not None and (table is not None or dataset is None):
+        raise ConfigError(
+            f"--root {root} is the folder of a data set: it goes with --dataset, without a table. "
+            "`isotone datasets` lists them."
+        )
+    if table is None and root is None:
+        where = f"isotone {verb} TABLE --target COLUMN" if dataset is None else f"--dataset {dataset} --root FOLDER"
+        noun = "which table?" if dataset is None else "where is the data set?"
+        raise ConfigError(f"{noun} Say: {where}. `isotone {verb} --help` says more.")
+    return str(table if root is None else root)
+
+
+def with_recipe(words: Sequence[str]) -> list[str]:
+    """Return a command line with `--recipe NAME` written as `--config NAME`, for a recipe that there is.
+
+    Raises:
+        ConfigError: no such recipe, with the nearest; or a config beside it.
+    """
+    name = flag_value(words, "--recipe")
+    if name is None:
+        return list(words)
+    names = recipes()
+    if name not in names:
+        raise ConfigError(f"there is no recipe {name!r}.{nearest(name, names)} There are: {', '.join(sorted(names))}.")
+    if flag_value(words, "--config") is not None:
+        raise ConfigError("--recipe and --config are both settings to start from. Give one; flags win over it.")
+    place = max(i for i, word in enumerate(words) if word.split("=")[0] == "--recipe")
+    rest = words[place + 1 :] if "=" in words[place] else words[place + 2 :]
+    return [*words[:place], "--config", name, *rest]
+
+
+def recipes() -> dict[str, Path]:
+    """Return the recipes that come with isotone, by name: those in the package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    folders = (here / "recipes", here.parents[1] / "recipes")
+    return {path.stem: path for folder in folders for path in folder.glob("*.yaml")}
+
+
 def only_known(values: Mapping[str, Any], parts: Sequence[type[Any]], source: str) -> dict[str, Any]:
     """Return the settings of a file that these parts know; those of other methods and verbs are left out.
 
@@ -187,13 +238,14 @@ def only_known(values: Mapping[str, Any], parts: Sequence[type[Any]], source: st
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file of settings holds.
+    """Return the mapping that a YAML file of settings holds; the name of a recipe stands for its file.
 
     Raises:
         ConfigError: where the file is missing, is no YAML, or holds no mapping.
     """
     import yaml
 
+    path = path if path.exists() else recipes().get(str(path), path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

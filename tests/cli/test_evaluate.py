@@ -180,3 +180,27 @@ def test_measures_are_blocks_and_a_score_without_a_value_is_a_dash() -> None:
     assert shown[3][0] == "most frequent class of the training rows"
     assert shown[4][:2] == ["kind, 3 test rows", "distance"]
     assert shown[5] == ["invariance", "-", "-", "-", "k 2"]
+
+
+def test_several_labels_and_a_folder_of_boxes(
+    finished: tuple[Path, Path], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path
+) -> None:
+    """Columns of 0 and 1 of the run's own table; and which cells a blood smear has, of real photographs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    frame = pd.read_csv(finished[0])
+    for name, cut in (("bright", 0.5), ("very_bright", 0.7)):
+        frame[name] = (frame["grey"] > frame["grey"].quantile(cut)).astype(int)
+    frame.to_csv(finished[0].parent / "several.csv", index=False)
+    words = ["--data", finished[0].parent / "several.csv", "--labels", "bright,very_bright", "--probe", "svm"]
+    status, out, said = cli("evaluate", finished[1], *words)
+    assert status == 0, said
+    assert re.sub(" +", " ", out.splitlines()[0]) == "bright, very_bright, 9 test rows mean AP 95 % interval settings"
+    assert _rows(finished[1])[-1]["by_class"].keys() == {"bright", "very_bright"}  # type: ignore[attr-defined]
+    bccd = tmp_path / "bccd"
+    (bccd / "Annotations").mkdir(parents=True)
+    for file in sorted((shared_data / "bccd" / "annotations").glob("*.xml"))[:24]:
+        (bccd / "Annotations" / file.name).write_bytes(file.read_bytes())
+    (bccd / "JPEGImages").symlink_to(shared_data / "bccd" / "images")
+    status, out, said = cli("evaluate", finished[1], "--probe", "svm", "--voc", bccd)
+    assert status == 0, said
+    assert {"RBC", "WBC"} <= _rows(finished[1])[-1]["by_class"].keys()  # type: ignore[attr-defined]

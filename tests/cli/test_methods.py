@@ -16,6 +16,6 @@ def test_every_method_is_listed(cli: Cli) -> None:
 
 def test_what_each_needs_is_listed(cli: Cli) -> None:
     out = cli("methods")[1]
-    assert "rnc        needs a target; takes images, rows of numbers, signals\n" in out
-    assert "baseline   needs a target or a category; takes images, rows of numbers, signals\n" in out
-    assert "simclr     needs no label; takes images, rows of numbers, signals\n" in out
+    assert "rnc             needs a target; takes images, rows of numbers, signals\n" in out
+    assert "baseline        needs a target or a category; takes images, rows of numbers, signals\n" in out
+    assert "simclr          needs no label; takes images, rows of numbers, signals\n" in out

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotone.cli.study import run
+from isotone.cli.study import STUDIES, run
 from isotone.errors import ConfigError
 
 
@@ -17,7 +17,10 @@ def test_it_lists_the_studies(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["label-nose"], "there is no study 'label-nose'; there are label-noise. Did you mean 'label-noise'?"),
+        (
+            ["label-nose"],
+            f"there is no study 'label-nose'; there are {', '.join(STUDIES)}. Did you mean 'label-noise'?",
+        ),
         (["label-noise"], "isotone study label-noise needs a table. Try: isotone study label-noise --help"),
         (
             ["label-noise", "t.csv", "--noise", "half"],

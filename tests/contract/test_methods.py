@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from contract.jobs import CASES, NAMES, build_job, digits, state
+from contract.jobs import CASES, END_TO_END, NAMES, build_job, digits, state
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -92,7 +92,8 @@ def test_twenty_steps_lower_the_loss(tmp_path: Path, name: str) -> None:
     """On one batch, so that 20 steps are enough for the slowest; the memory follows."""
     job = build_job(tmp_path / "run", name)
     batch = _batch(job)
-    optimizer = torch.optim.SGD(job.net.parameters(), lr=0.02, momentum=0.9)
+    lr = 0.005 if name.split()[0] in END_TO_END else 0.02  # 0.02 overshoots there even without the method's term
+    optimizer = torch.optim.SGD(job.net.parameters(), lr=lr, momentum=0.9)
     losses = []
     for step in range(20):
         out = job.method.loss(job.net, replace(batch, step=step), job.memory)
@@ -127,7 +128,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(tmp_path: Path, name: str, 
     whole = {key: p.grad.clone() for key, p in job.net.named_parameters() if p.grad is not None}
     job.net.zero_grad()
     cached = Cached(job.net, micro_batch=micro_batch)
-    cached.backward(job.method.loss(cached, batch, job.memory).total)
+    cached.backward(job.method.loss(cached, replace(batch, micro_batch=micro_batch), job.memory).total)
     found = {key: p.grad for key, p in job.net.named_parameters() if p.grad is not None}
     assert whole.keys() == found.keys()
     size = max(float(x.abs().max()) for x in whole.values())

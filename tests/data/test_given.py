@@ -73,6 +73,13 @@ def test_names_and_arrays_are_not_mixed_up(given: tuple[object, object, object, 
     assert str(caught.value) == message
 
 
+def test_a_split_of_a_data_set_is_a_setting() -> None:
+    settings, beside = named("faces", None, None, Beside(split="published"))
+    assert (settings, beside.split) == ({"split": "published"}, None)
+    settings, beside = named("t.csv", None, None, Beside(split="side"))
+    assert (settings, beside.split) == ({}, "side")  # `read` says how to name a column
+
+
 @pytest.mark.parametrize("data", [X, torch.eye(30), (X, None)], ids=["array", "tensor", "pair"])
 def test_inputs_alone_have_no_labels(data: object) -> None:
     found = read(data, DataSettings(), Beside(), seed=0).dataset

@@ -36,6 +36,14 @@ def test_every_model_target_and_side_has_a_row(dataset: Dataset) -> None:
     assert sum(bin["n"] for bin in found["by_bin"]) == len(dataset.rows("test"))
 
 
+def test_whole_targets_are_judged_by_how_often_they_were_trained_on(dataset: Dataset) -> None:
+    whole = replace(dataset, target=np.round(10 * dataset.target))
+    found = judge(whole, {"mine": ("model", whole.target + 1)}, dataset.inputs, seed=0)["by_shot"]
+    assert [line["name"] for line in found] == ["all", "many", "medium", "few"]
+    assert (found[0]["n"], found[0]["mae"], found[1]["mae"]) == (len(dataset.rows("test")), 1.0, None)
+    assert "by_shot" not in judge(dataset, {"mine": ("model", dataset.target)}, dataset.inputs, seed=0)
+
+
 def test_everything_is_plain_json_without_nan(dataset: Dataset) -> None:
     collapsed = judge(dataset, {"mine": ("model", dataset.target * 0)}, dataset.inputs * 0, seed=0)
     assert collapsed["order"]["spearman"] is None

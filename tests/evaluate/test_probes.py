@@ -144,7 +144,8 @@ def test_a_probe_changes_no_bit_of_the_encoder(
     assert "stages.0.1.running_mean" in before
     if name == "detection":
         write_voc(tmp_path, {f"{i}": [("cell", (1, 1, 30, 30))] for i in range(4)})
-    settings = ProbeSettings(passes=1, voc=tmp_path, train_encoder=True, steps=1)
+    voc = tmp_path if name == "detection" else None
+    settings = ProbeSettings(passes=1, voc=voc, train_encoder=True, steps=1)
     rows = evaluate_run((name,), made, settings)
     assert rows
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
@@ -233,13 +234,21 @@ def test_other_columns_and_settings_are_told_apart() -> None:
     assert other == replace(own, target=(), category="sex", group=None, split_column=None, unlabelled=True)
     assert probing == ProbeSettings(steps=3)
     assert probe_settings(own, {"target": "a,b", "group": "g"})[0].target == ("a", "b")
+    other, probing = probe_settings(own, {"labels": "a,b"})
+    assert (other.target, probing.labels) == (("a", "b"), ("a", "b"))
+    assert probe_settings(own, {"labels": ["a"]})[0].target == ("a",)
     assert probe_settings(own, {"target": ["a"], "image_column": "i"})[0].image_column == "i"
     assert probe_settings(own, {"category": True})[0].category == "category"
     for values, message in (
-        ({"pases": 3}, "`setting of evaluate` has no 'pases'; there are category, target, group, split_column, "
-         "image_column, passes, lr, voc, train_encoder, steps. Did you mean 'passes'?"),
+        ({"pases": 3}, "`setting of evaluate` has no 'pases'; there are category, target, labels, group, "
+         "split_column, image_column, passes, lr, voc, train_encoder, steps. Did you mean 'passes'?"),
         ({"passes": -1}, "`passes` must be between 0 and 1,000,000, got -1."),
         ({"lr": -0.1}, "`lr` must be a finite number above 0, got -0.1."),
+        *[
+            ({"labels": "a,b", name: "c"},
+             "`labels` names what is probed, as target and category do. Name one of the three.")
+            for name in ("target", "category")
+        ],
     ):  # fmt: skip
         with pytest.raises(ConfigError) as caught:
             probe_settings(own, values)

@@ -228,3 +228,16 @@ def test_wrong_settings_are_named() -> None:
 
 def test_the_costs_are_the_protocols() -> None:
     assert COSTS == (0.01, 0.1, 1, 2, 5, 10, 15, 20, 50, 100, 1000)  # reference/methods.md, section 12
+
+
+def test_labels_have_their_names_and_a_row_may_not_count_in_the_test() -> None:
+    h = np.array([[1.0, 0.1], [1.0, 0.2], [0.1, 1.0], [0.2, 1.0]])
+    y = np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
+    wrong = np.array([[0, 0], [1, 0], [0, 1], [0, 1]], dtype=float)
+    found = svm(ProbeData(h, y, h, y, h, wrong), costs=(1.0,), names=("cat", "dog"))
+    assert found.per_class == {"cat": 0.5, "dog": 1.0}  # row 0 comes first: 1 of 2 is right at recall 1
+    wrong[0, 0] = np.nan
+    assert svm(ProbeData(h, y, h, y, h, wrong), costs=(1.0,), names=("cat", "dog")).per_class["cat"] == 1.0
+    with pytest.raises(ShapeError) as caught:
+        svm(ProbeData(h, y, h, y, h, y), names=("cat",))
+    assert str(caught.value) == "The SVM probe got 1 names for 2 labels. Name each once."

@@ -1,6 +1,7 @@
 """MoCo as a method: queries against keys and queue, no key of an anchor's own sample, what follows after a step."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -95,6 +96,18 @@ def test_after_a_step_its_keys_are_queued_and_the_slow_encoder_follows(symmetric
     assert torch.equal(past.tags.instance, torch.arange(ROWS).repeat(1 + symmetric))
     assert not torch.equal(old, net.encoder[0].weight)
     torch.testing.assert_close(memory.keys.net.encoder[0].weight, 0.75 * old + 0.25 * net.encoder[0].weight)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_keys_are_made_a_few_rows_at_a_time_too(symmetric: bool) -> None:
+    method, seen = MoCo(queue=30, symmetric=symmetric), []
+    net, memory = _made(method)
+    memory.keys.net.encoder[0].register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    whole = method.loss(net, _batch(), memory)
+    few = method.loss(net, replace(_batch(), micro_batch=4), memory)
+    assert seen == ([20, 4, 4, 4, 4, 4] if symmetric else [10, 4, 3, 3])
+    torch.testing.assert_close(few.total, whole.total)
+    torch.testing.assert_close(few.carry["keys"], whole.carry["keys"])
 
 
 def test_the_keys_get_no_gradient() -> None:

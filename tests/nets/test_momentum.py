@@ -81,3 +81,24 @@ def test_a_momentum_out_of_range() -> None:
     with pytest.raises(ConfigError) as caught:
         Momentum(nn.Linear(1, 1), 1.01)
     assert str(caught.value) == "`momentum` must be between 0 and 1, got 1.01."
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4, 6, 20])
+def test_a_few_rows_at_a_time_give_what_all_give(micro_batch: int) -> None:
+    torch.manual_seed(0)
+    net = Network(nn.Sequential(nn.Linear(5, 4), nn.GroupNorm(2, 4)), parts={"z": Projection(4, 3)})
+    keys, x = Momentum(net, 0.9), torch.randn(10, 5)
+    seen: list[int] = []
+    keys.net.encoder[0].register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    expected = keys(x, "z")
+    assert seen == [10]
+    torch.testing.assert_close(keys(x, "z", micro_batch=micro_batch), expected)
+    assert seen[1:] == {1: [1] * 10, 4: [4, 3, 3], 6: [5, 5], 20: [10]}[micro_batch]
+
+
+def test_batch_norm_has_the_statistics_of_the_rows_at_a_time() -> None:
+    keys, x = Momentum(_net(), 0.9), torch.randn(10, 5)
+    before = [buffer.clone() for buffer in keys.buffers()]
+    found = keys(x, "z", micro_batch=5)
+    torch.testing.assert_close(found, torch.cat([keys(x[:5], "z"), keys(x[5:], "z")]))
+    assert all(torch.equal(a, b) for a, b in zip(before, keys.buffers(), strict=True))

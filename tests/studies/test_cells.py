@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from isotone.errors import ConfigError
-from isotone.studies.cells import cell
+from isotone.settings import resolve
+from isotone.studies.cells import cell, check_same
 
 
 def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path) -> None:
@@ -21,5 +22,19 @@ def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path
         cell(tmp_path / "run", table, method="baseline", quiet=True, **{**settings, "passes": 2})
     assert str(found.value) == (
         f"{tmp_path / 'run'} was made with passes 1, not 2. Choose another --out, or repeat the study with the "
+        "settings it has."
+    )
+
+
+def test_what_a_data_set_fills_in_is_no_other_setting(tmp_path: Path) -> None:
+    kept = resolve("rnc", {"dataset": "agedb", "target": ["age"], "group": "person"}).flat()
+    (tmp_path / "config.yaml").write_text(
+        "\n".join(f"{name}: {value!r}" for name, value in kept.items() if value is not None)
+    )
+    check_same(tmp_path, resolve("rnc", {"dataset": "agedb"}).flat())
+    with pytest.raises(ConfigError) as found:
+        check_same(tmp_path, resolve("rnc", {"dataset": "agedb", "hold_out": "x"}).flat())
+    assert str(found.value) == (
+        f"{tmp_path} was made with hold_out None, not 'x'. Choose another --out, or repeat the study with the "
         "settings it has."
     )

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from isotone.api import fit
 from isotone.errors import ConfigError
-from isotone.studies.label_noise import ARMS, Cell, _answer, _judging_data, label_noise
+from isotone.studies.label_noise import KINDS, Cell, _answer, _judging_data, label_noise
 
 SETTINGS = {"category": "digit", "passes": 2, "batch_size": 32, "image_size": 16, "encoder": "small-cnn"}
 
@@ -33,13 +33,13 @@ def test_every_cell_is_trained_judged_and_shown_and_nothing_twice(
     table, out = _table(tmp_path), tmp_path / "study"
     page = label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
     found = pd.read_csv(out / "study.csv")
-    assert list(found["arm"]) == [*ARMS, *ARMS]
+    assert list(found["arm"]) == [*KINDS, *KINDS]
     assert found["accuracy"].between(0, 1).all()
     assert found["accuracy"].mean() > 0.2  # ten digits: 0.1 by chance
     text = page.read_text()
     assert "Label noise" in text
     assert "<svg" in text
-    assert all(arm in text for arm in ARMS)
+    assert all(arm in text for arm in KINDS)
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/metrics.json")}
     assert len(before) == 8
     label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
@@ -105,7 +105,7 @@ def test_the_answer_counts_seeds_and_shows_the_control() -> None:
     lead, line = _answer(found, (0.5,))
     assert lead == "ClusterFit transfers better than plain pretraining at 50 % wrong labels."
     assert line == "50 % wrong: ClusterFit +2.0 points (1 of 2 seeds), twice as long +0.5 points."
-    clean = {(arm, 0.0): (0.6, 0.6) for arm in ARMS}
+    clean = {(arm, 0.0): (0.6, 0.6) for arm in KINDS}
     assert _answer({**found, **clean}, (0.0, 0.5))[1] == (
         f"{line} Against 0 % wrong ClusterFit lost 13.0 points, pretraining 15.0."
     )

@@ -1,6 +1,7 @@
 """The batch as candidates: every row but the anchor itself."""
 
 from dataclasses import fields
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -38,7 +39,9 @@ def joined(batch: Candidates, others: Candidates) -> Candidates:
     """
     masks = (batch.mask, others.mask, others.own)
     assert all(x is None for x in masks), "joined candidates count for every anchor but their own"
-    tags = {f.name: _both(getattr(batch.tags, f.name), getattr(others.tags, f.name)) for f in fields(Tags)}
+    tags: dict[str, Any] = {
+        f.name: _both(getattr(batch.tags, f.name), getattr(others.tags, f.name)) for f in fields(Tags)
+    }
     rows = torch.cat([batch.embeddings, others.embeddings.to(batch.embeddings)])
     return Candidates(rows, Tags(**tags), own=batch.own)
 
@@ -46,5 +49,5 @@ def joined(batch: Candidates, others: Candidates) -> Candidates:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return None if a is None or b is None else torch.cat([a, b.to(a)])
+def _both(a: object, b: object) -> Tensor | None:
+    return torch.cat([a, b.to(a)]) if isinstance(a, Tensor) and isinstance(b, Tensor) else None

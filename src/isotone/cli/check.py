@@ -2,9 +2,10 @@
 
 import sys
 
-from isotone.errors import ConfigError
-
-OWN = {"table": "CSV or Parquet with a column of images (or --features) and the target or the category."}
+OWN = {
+    "table": "CSV or Parquet with a column of images (or --features) and the target or the category.",
+    "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
+}
 
 
 def run(words: list[str]) -> int:
@@ -15,13 +16,12 @@ def run(words: list[str]) -> int:
     from isotone.data.recordings import windowed
     from isotone.data.settings import DataSettings
     from isotone.data.table import read_table
-    from isotone.settings import parse
+    from isotone.settings import parse, table_or_root
 
     values = parse((DataSettings,), words, "isotone check", OWN)
-    table = values.pop("table")
-    if table is None:
-        raise ConfigError("which table? Say: isotone check TABLE --target COLUMN. `isotone check --help` says more.")
-    values.pop("config")
+    table = table_or_root(values, "check")
+    for name in ("table", "root", "config"):
+        values.pop(name)
     settings = DataSettings(**values)
     found = audit(windowed(read_table(Path(table), settings, labels="optional"), settings), settings)
     fatal = [problem for problem in found.problems if problem.fatal]

@@ -4,11 +4,12 @@ import sys
 from typing import Any
 
 from isotone.cli.arguments import Arguments
+from isotone.errors import ConfigError
 
-PROBES = """linear (logistic regression or ridge), knn, svm (one against rest), layers (linear on each stage of the
-encoder), low-shot (1 to 96 rows of each class), semi (fine-tune on 1 and 10 %% of the labels), finetune (on all),
-invariance (what is left of turns and shuffled patches; images, no labels), detection (boxes; --voc); several with
-commas (default: linear,knn)"""
+PROBES = """linear (logistic regression or ridge), knn, svm (one against rest; of several labels a row with --labels or
+--voc), layers (linear on each stage of the encoder), low-shot (1 to 96 rows of each class), semi (fine-tune on 1 and 10
+%% of the labels), finetune (on all), invariance (what is left of turns and shuffled patches; images, no labels),
+detection (boxes; --voc); several with commas (default: linear,knn)"""
 UNITS = {"mean average precision": "mean AP", "relative distance": "distance"}
 
 
@@ -16,6 +17,10 @@ def run(words: list[str]) -> int:
     """Fit probes on a finished run's representation, print their test scores, append them to `probes.jsonl`."""
     parser = _parser()
     values = {name: value for name, value in vars(parser.read(words)).items() if value is not None}
+    if values.pop("corruptions", False):
+        _corruptions(values)
+        if "probe" not in values:
+            return 0
     folder, probes, data = values.pop("run"), values.pop("probe", "linear,knn"), values.pop("data", None)
 
     from isotone import api
@@ -24,7 +29,7 @@ def run(words: list[str]) -> int:
     names = probe_names(probes)
     done = api.load(folder)
     rows = done.evaluate(names, data, quiet=False, **values)
-    own = data is None and not {"category", "target"} & set(values)
+    own = data is None and not {"category", "target", "labels"} & set(values)
     beside = done.metrics["rows"] if own else []
     sys.stdout.write(table(rows, beside) + f"\nappended to {done.folder / 'probes.jsonl'}\n")
     return 0
@@ -51,17 +56,45 @@ def table(rows: list[dict[str, Any]], beside: list[dict[str, Any]]) -> str:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+def _corruptions(values: dict[str, Any]) -> None:
+    """Print the run's error by corruption and severity, and write it with intervals into the run's folder."""
+    others = sorted(set(values) - {"run", "probe"})
+    if others and "probe" not in values:
+        raise ConfigError(
+            f"--corruptions judges the run on its own test images and takes no --{others[0].replace('_', '-')}. "
+            "Leave it out."
+        )
+
+    from isotone import api
+    from isotone.studies.corrupted import corrupted_errors, corruption_table, run_data
+
+    done = api.load(values["run"])
+    data = run_data(done)
+    found = corruption_table(corrupted_errors([done], data)[0], data, seed=done.settings.train.seed)
+    found.to_csv(done.folder / "corruptions.csv", index=False)
+    wide = found[found["severity"] > 0].pivot(index="corruption", columns="severity", values="error")
+    unit = "share of wrong classes" if data.classes else f"MAE ({', '.join(data.target_names)})"
+    sys.stdout.write(f"test error, {unit}, by severity; clean images: {found['error'].iloc[0]:.4g}\n")
+    for name in dict.fromkeys(found["corruption"]):
+        sys.stdout.write(f"{name:20}" + "".join(f"{x:10.4g}" for x in wide.loc[name]) + "\n")
+    sys.stdout.write(f"with intervals in {done.folder / 'corruptions.csv'}\n")
+
+
 def _parser() -> Arguments:
     parser = Arguments("evaluate", "Fit probes on a finished run's frozen representation and score them on test rows.")
     parser.add_argument("run", help="folder of a finished run; its probes.jsonl gets a line for each score")
     parser.add_argument("--probe", help=PROBES)
+    parser.add_argument(
+        "--corruptions", action="store_const", const=True, help="errors under 19 corruptions, 5 severities"
+    )
     parser.add_argument("--data", help="another table of the same kind of input, to probe the run on (transfer)")
     parser.add_argument("--category", help="column of classes to probe, in place of the run's own labels")
     parser.add_argument("--target", help="column or columns of numbers to probe, in place of the run's own labels")
+    parser.add_argument("--labels", help="svm: columns of 0 and 1, several labels a row: --labels car,person,dog")
     parser.add_argument("--group", help="with these: column that says whose row it is")
     parser.add_argument("--split-column", help="with these: column with the words train, val and test")
     parser.add_argument("--image-column", help="with these: column of images, where it is not called as in the run")
-    parser.add_argument("--voc", help="detection: folder with Annotations and JPEGImages, as Pascal VOC has them")
+    parser.add_argument("--voc", help="detection, svm: folder with Annotations and JPEGImages, as Pascal VOC has them")
     parser.add_argument("--train-encoder", action="store_const", const=True, help="detection: train its copy too")
     parser.add_argument("--steps", type=int, help="detection: training steps of 4 images (default: 500)")
     parser.add_argument("--passes", type=int, help="semi, finetune: passes of each row (default: 30; more of few rows)")

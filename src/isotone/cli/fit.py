@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from isotone.errors import ConfigError
-
 OWN = {
     "table": "CSV or Parquet with a column of images or of EDF / BDF files (or --features), or .npz of signals; with "
     "the labels, if any.",
     "--method": "How to train, such as rnc, baseline, supcon or simclr; `isotone methods` lists all and what each "
     "needs. Its settings come first below.",
+    "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
+    "--recipe": "Name of a recipe that comes with isotone, such as rnc-agedb; short for --config with its file.",
     "--out": "Folder of the run; without it the next free one below runs/.",
 }
 
@@ -21,15 +21,15 @@ def run(words: list[str]) -> int:
     """Train on a table and print where the report is."""
     from isotone import api, settings
 
+    words = settings.with_recipe(words)
+    command = shlex.join(["isotone", "fit", *words])
     method = _method(words)
     parts = settings.parts_of(method)
     values = settings.parse(parts, words, "isotone fit", OWN)
     names = {name for part in parts for name in part.__dataclass_fields__}
-    if values["table"] is None:
-        raise ConfigError("which table? Say: isotone fit TABLE --target COLUMN. `isotone fit --help` says more.")
+    table = settings.table_or_root(values, "fit")
     chosen = {name: value for name, value in values.items() if name in names}
-    command = shlex.join(["isotone", "fit", *words])
-    done = api.fit(values["table"], method=method, out=values["out"], command=command, **chosen)
+    done = api.fit(table, method=method, out=values["out"], command=command, **chosen)
     if os.environ.get("RANK", "0") == "0":  # one process of several speaks
         sys.stdout.write(summary(done.metrics) + f"\nreport: {done.folder / 'report.html'}\n")
     return 0

@@ -18,9 +18,11 @@ VERBS = {
     "predict": "predict the target or class of new rows with a finished run",
     "embed": "write the representation of new rows",
     "evaluate": "score probes on a run's frozen representation: how much of the label it holds",
+    "compare": "methods and heads beside each other: same splits, same compute, intervals, a verdict",
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
     "study": "many runs that answer one question, such as what wrong labels do",
+    "datasets": "list the published data sets that can be read from their folders, with a card for each",
     "methods": "list the methods and what each needs",
     "demo": "handwritten digits turned by an angle: the main job in a minute, no data needed",
 }

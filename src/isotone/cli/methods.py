@@ -15,11 +15,11 @@ def run(words: list[str]) -> int:
     for name, method in METHODS.items():
         also = [alias for alias, of in ALIASES.items() if of == name]
         first = (method.__doc__ or "").strip().splitlines()[0]
-        sys.stdout.write(f"{name:10} {first}{f' Also found as {also[0]}.' if also else ''}\n")
+        sys.stdout.write(f"{name:15} {first}{f' Also found as {also[0]}.' if also else ''}\n")
     sys.stdout.write("\n")
     for name, method in METHODS.items():
         needs = " and ".join(NEEDS[need] for need in method.needs) or "no label"
         takes = ", ".join(KINDS[kind] for kind in method.kinds)
-        sys.stdout.write(f"{name:10} needs {needs}; takes {takes}\n")
+        sys.stdout.write(f"{name:15} needs {needs}; takes {takes}\n")
     sys.stdout.write("\nSettings of a method: isotone fit --method NAME --help\n")
     return 0

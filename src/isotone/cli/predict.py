@@ -15,6 +15,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("run", help="folder of a finished run")
     parser.add_argument("table", help="table with the same inputs (CSV, Parquet or .npz); labels are not needed")
     parser.add_argument("--out", help="CSV to write; without it the lines go to the screen")
+    parser.add_argument("--interval", type=float, help="write intervals that hold this share of new rows, such as 0.9")
     found = parser.read(words)
     out = new_file(found.out)
 
@@ -22,9 +23,11 @@ def run(words: list[str]) -> int:
 
     from isotone import api
     from isotone.data.spreadsheet import neutral
+    from isotone.predict.conformal import bounds
 
     model = (run := api.load(found.run)).model
     model.check_predicts()  # before new images are read
+    half_width = None if found.interval is None else model.half_width(found.interval)
     inputs, labels = run.inputs(found.table)
     h = model.embed(inputs)
     prediction = model.predict(h)
@@ -37,6 +40,8 @@ def run(words: list[str]) -> int:
         frame = pd.concat([frame, pd.DataFrame(model.probabilities(h), columns=columns)], axis=1)
     for column, name in enumerate(model.target_names):
         frame[neutral(name)] = prediction[:, column]
+    names = [neutral(name) for name in model.target_names]
+    frame = frame.assign(**bounds(names, prediction, half_width, list(frame)))
     frame.to_csv(sys.stdout if out is None else out, index=False)
     if out is not None:
         sys.stderr.write(f"{len(frame)} predictions: {out}\n")

@@ -60,6 +60,38 @@ def unit(x: Float[Tensor, "n d"], length: float | Float[Tensor, ""] = 1.0) -> Fl
     return _Unit.apply(x, 1.0) * length if isinstance(length, Tensor) else _Unit.apply(x, length)
 
 
+def of_length(x: Float[Tensor, "n d"], length: float) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n 1"]]:
+    """Return the rows at one length, and their norms; the norm of a row of zeros is 1. `unit` without its gradient.
+
+    Example:
+        >>> of_length(torch.tensor([[3.0, 4.0]]), 2.0)[1]
+        tensor([[5.]])
+    """
+    norm = x.norm(dim=1, keepdim=True)
+    if norm.clamp(1e-15, 1e15).equal(norm):
+        return x * (length / norm), norm
+    largest = x.abs().amax(1, keepdim=True)  # a square may have overflowed or vanished; or zeros
+    largest = torch.where(largest > 0, largest, 1.0)
+    norm = (x / largest).norm(dim=1, keepdim=True)
+    norm = torch.where(norm > 0, norm, 1.0)
+    return (x / largest).mul_(length / norm), norm * largest
+
+
+def pull_back_(
+    g: Float[Tensor, "n d"], y: Float[Tensor, "n d"], norm: Float[Tensor, "n 1"], length: float
+) -> Float[Tensor, "n d"]:
+    """Turn the gradient of `y, norm = of_length(x, length)` into that of x, `(g - u (u . g)) length / norm`, in place.
+
+    Args:
+        g: (n, d) of the caller's own; changed.
+        y: (n, d), `norm`: (n, 1): of `of_length`; u is y at length 1.
+        length: of the rows of y.
+    """
+    with torch.autocast(g.device.type, enabled=False):  # it counts as a matrix product
+        along = torch.linalg.vecdot(y, g)[:, None]  # (n, 1)
+    return g.addcmul_(y, along, value=-(length**-2)).mul_(length / norm)
+
+
 SIMILARITIES: dict[str, Similarity] = {"l2": negative_l2, "cosine": cosine, "dot": dot}
 
 
@@ -108,16 +140,7 @@ class _Unit(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, length: float) -> Tensor:
-        norm = x.norm(dim=1, keepdim=True)
-        if not norm.clamp(1e-15, 1e15).equal(norm):  # a square may have overflowed or vanished; or zeros
-            largest = x.abs().amax(1, keepdim=True)
-            largest = torch.where(largest > 0, largest, 1.0)
-            norm = (x / largest).norm(dim=1, keepdim=True)
-            norm = torch.where(norm > 0, norm, 1.0)
-            y = (x / largest).mul_(length / norm)
-            norm = norm * largest
-        else:
-            y = x * (length / norm)
+        y, norm = of_length(x, length)
         ctx.save_for_backward(y, norm)
         ctx.length = length
         return y
@@ -126,5 +149,4 @@ class _Unit(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         y, norm = ctx.saved_tensors
-        along = (y * grads[0]).sum(1, keepdim=True)
-        return torch.addcmul(grads[0], y, along, value=-(ctx.length**-2)).mul_(ctx.length / norm), None
+        return pull_back_(grads[0].clone(), y, norm, ctx.length), None

@@ -18,7 +18,7 @@ from isotone.errors import DataError, Problem, nearest
 _SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t"}
 _PARQUET = (".parquet", ".pq")
 NPZ = ".npz"
-_SUFFIXES = (*_SEPARATORS, *_PARQUET, NPZ)
+SUFFIXES = (*_SEPARATORS, *_PARQUET, NPZ)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def check_file(path: Path) -> None:
         exists = path.exists()
     except (OSError, ValueError):
         around, exists = [], False
-    tables = [name for name in around if name.lower().endswith(_SUFFIXES)]
+    tables = [name for name in around if name.lower().endswith(SUFFIXES)]
     if path.is_dir():
         fix = f"Name a table in it: {', '.join(tables[:5])}" if tables else "Name a .csv or .parquet file"
         fail(path, "folder", "is a folder, not a table", fix)
@@ -75,7 +75,7 @@ def check_file(path: Path) -> None:
         fail(path, "missing-table", "does not exist", suggest(path.name, tables) or fix)
     if not path.is_file():
         fail(path, "not-a-file", "is a device or pipe, not a file", "Name a .csv or .parquet file")
-    if path.suffix.lower() not in _SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         fail(
             path,
             "not-a-table",

@@ -11,7 +11,7 @@ from isotone.data.arrays import load_arrays
 from isotone.data.audit import bad_rows
 from isotone.data.images import Progress
 from isotone.data.load import load_table
-from isotone.data.settings import DataSettings
+from isotone.data.settings import SPLITS, DataSettings
 from isotone.data.split import shared_groups
 from isotone.data.table import Labels
 from isotone.errors import ConfigError
@@ -73,6 +73,8 @@ def named(data: object, category: object, signal: object, beside: Beside) -> tup
     given = {"sequence": beside.sequence, "time": beside.time} | (
         {"category": category, "signal": signal} if table else {}
     )
+    if table and isinstance(beside.split, str) and beside.split in SPLITS:  # of a data set: which of its splits
+        given["split"], beside = beside.split, replace(beside, split=None)
     for name, value in given.items():
         if value is not None and isinstance(value, str) != table:
             raise ConfigError(
@@ -134,9 +136,9 @@ def read(
     if beside.groups is not None or beside.split is not None:
         raise ConfigError("`groups` and `split` go with arrays; for a table name the columns: group=, split_column=.")
     dataset, found = load_table(Path(data), settings, seed, progress, labels=labels)
-    warnings = [str(problem) for problem in found.problems if not problem.fatal]
-    bad = any(problem.row is not None for problem in found.fatal)
-    return Found(dataset, warnings, bad_rows(found) if bad else None)
+    noted = sorted((p for p in found.problems if not p.fatal), key=lambda p: p.row is not None)  # the table's first
+    warnings = [str(problem) for problem in noted]
+    return Found(dataset, warnings, None if found.keep.all() else bad_rows(found))
 
 
 def as_split(dataset: Dataset, own: Dataset) -> Dataset:

@@ -55,7 +55,7 @@ def load_table(
     inputs = _inputs(found, rows, settings, _part(progress, parts, 2 * parts))
     second = _second(found, rows, settings, _part(progress, 2 * parts - 1, 2 * parts))
     dataset = Dataset(
-        name=path.name,
+        name=table.path.name,
         kind=table.kind,
         inputs=inputs,
         target=target,

@@ -9,6 +9,8 @@ from typing import Literal
 
 from isotone.errors import ConfigError
 
+DATASETS = ("agedb", "imdb-wiki", "mpii-face-gaze", "skyfinder", "tuab")  # published ones that can be read
+SPLITS = ("drawn", "published", "dir")  # of a published data set
 _LARGEST_IMAGE = 178_956_970  # pixels; Pillow itself refuses more, so a higher cap would promise what cannot be kept
 
 
@@ -50,6 +52,9 @@ class DataSettings:
         allow_outside: Read images outside the table's folder too.
         max_pixels: Images with more pixels are refused before they are decoded.
         cache_dir: Folder for decoded images; empty means $XDG_CACHE_HOME/isotone or ~/.cache/isotone.
+        dataset: A published data set, read from its folder in place of a table; `isotone datasets` lists them.
+        split: For a dataset: drawn (by its groups), published, or dir (validation and test balanced over the target).
+        hold_out: For a dataset: the group that is the test, such as a person or a camera.
 
     Raises:
         ConfigError: a value out of its range, or settings that exclude each other.
@@ -90,11 +95,16 @@ class DataSettings:
     allow_outside: bool = False
     max_pixels: int = 50_000_000
     cache_dir: str = ""
+    dataset: str | None = None
+    split: Literal["drawn", "published", "dir"] = "drawn"
+    hold_out: str | None = None
 
     def __post_init__(self) -> None:
         _check_choice(self, "resize", ("pad", "crop", "squash"))
         _check_choice(self, "channels", ("auto", "1", "3"))
         _check_choice(self, "on_bad", ("error", "skip"))
+        _check_choice(self, "split", SPLITS)
+        _check_choice(self, "dataset", (*DATASETS, None))
         _check_range(self, "image_size", 4, 4096)
         _check_range(self, "label_noise", 0, 0.99)
         _check_range(self, "max_pixels", 1, _LARGEST_IMAGE)
@@ -105,6 +115,7 @@ class DataSettings:
         _check_geometry(self)
         _check_exclusive(self)
         _check_columns(self)
+        _check_dataset(self)
 
     @property
     def side(self) -> int:
@@ -115,10 +126,11 @@ class DataSettings:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _check_choice(settings: DataSettings, name: str, options: tuple[str, ...]) -> None:
+def _check_choice(settings: DataSettings, name: str, options: tuple[str | None, ...]) -> None:
     value = getattr(settings, name)
     if value not in options:
-        raise ConfigError(f"{name} must be one of {', '.join(options)}, but is {value!r}.")
+        names = ", ".join(option for option in options if option)
+        raise ConfigError(f"{name} must be one of {names}, but is {value!r}.")
 
 
 def _check_range(settings: DataSettings, name: str, low: float, high: float) -> None:
@@ -187,6 +199,14 @@ def _check_exclusive(settings: DataSettings) -> None:
     for one, other in (("image_column", "features"), ("signal", "image_column"), ("signal", "features")):
         if getattr(settings, one) and getattr(settings, other):
             raise ConfigError(f"{one} and {other} exclude each other: {inputs}. Leave out one.")
+
+
+def _check_dataset(settings: DataSettings) -> None:
+    asked = f"split {settings.split!r}" if settings.split != "drawn" else f"hold_out {settings.hold_out!r}"
+    if settings.dataset is None and (settings.split != "drawn" or settings.hold_out is not None):
+        raise ConfigError(f"{asked} needs a dataset. The split of a table is its column: name split_column.")
+    if settings.split != "drawn" and settings.hold_out is not None:
+        raise ConfigError(f"split {settings.split!r} and hold_out exclude each other: both say what the test is.")
 
 
 def _check_columns(settings: DataSettings) -> None:

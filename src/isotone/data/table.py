@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 
 from isotone.data.channels import SUFFIXES as RECORDING_SUFFIXES
-from isotone.data.files import NPZ, Cells, check_file, fail, read_cells, shown, suggest
+from isotone.data.files import NPZ, SUFFIXES, Cells, check_file, fail, read_cells, shown, suggest
 from isotone.data.npz import Arrays, read_npz
 from isotone.data.settings import DataSettings
 from isotone.errors import DataError, Problem
@@ -90,7 +90,8 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
     """Read the table and settle its columns; nothing that the cells name is opened.
 
     Args:
-        path: CSV (comma, UTF-8, with or without byte order mark), TSV, Parquet, or .npz with signals.
+        path: CSV (comma, UTF-8, with or without byte order mark), TSV, Parquet, or .npz with signals; or the folder of
+            the data set that the settings name.
         settings: names of the columns.
         targets: False for new data: all columns but the inputs are neither wanted nor missed.
         labels: whether a target or a category must be named.
@@ -99,6 +100,10 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
         DataError: the file is missing, a folder, empty, no text, without header, wrongly separated, or lacks a column;
             no label is named; or no column (no array), or more than one, can be the input.
     """
+    if settings.dataset is not None and path.suffix.lower() not in SUFFIXES:
+        from isotone.data.datasets.reading import read_dataset
+
+        return read_dataset(path, settings, targets=targets)
     check_file(path)
     arrays = read_npz(path, settings, targets=targets) if path.suffix.lower() == NPZ else None
     cells = read_cells(path) if arrays is None else arrays.cells
@@ -107,7 +112,7 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
     frame = pd.DataFrame(
         dict(zip(cells.header, cells.columns, strict=True)), pd.RangeIndex(len(cells.lines)), copy=False
     )
-    _check_named(path, frame, settings, targets, arrays)
+    check_named(path, frame, settings, targets, arrays)
     if targets and labels == "needed" and not settings.target and settings.category is None:
         fix = f"Name numbers to predict with --target, or classes to tell apart with --category: {_choices(frame)}"
         fail(path, "no-target", "no label is named", fix)
@@ -131,6 +136,48 @@ def read_table(path: Path, settings: DataSettings, *, targets: bool = True, labe
         fresh=not targets,
         problems=cells.problems,
     )
+
+
+def check_named(
+    path: Path, frame: pd.DataFrame, settings: DataSettings, targets: bool, arrays: Arrays | None = None
+) -> None:
+    """Refuse settings that name columns or arrays which are not there, or not of this kind of file.
+
+    Args:
+        path: of the table, for the message.
+        frame: its columns.
+        settings: that name them.
+        targets: False where labels, groups and splits are not wanted.
+        arrays: of an .npz file, or None.
+
+    Raises:
+        DataError: with every column that is missing.
+    """
+    named = [("--image-column", settings.image_column), *(("--features", name) for name in settings.features)]
+    if targets:
+        named += [("--target", name) for name in settings.target]
+        named += [("--category", settings.category), ("--group", settings.group), ("--sequence", settings.sequence)]
+        named += [("--time", settings.time), ("--split-column", settings.split_column)]
+        named += [("--second", settings.second)] if arrays is None else []
+    if arrays is not None and settings.image_column is not None:
+        what = f"holds no images, but '{shown(settings.image_column)}' (--image-column) is to name some"
+        fail(path, "no-files", what, "Leave --image-column out: the input of a .npz file is --signal or --features")
+    columns = [str(name) for name in frame.columns]
+    if arrays is None and settings.signal is not None and settings.signal not in columns:
+        what = f"holds no arrays, but '{shown(settings.signal)}' (--signal) is to be one"
+        fail(path, "no-arrays", what, "Give a .npz file, or leave --signal out")
+    missing = [
+        Problem(
+            "missing-column",
+            f"has no column '{shown(name)}' ({flag})",
+            suggest(name, columns) or f"Its columns are {shown(', '.join(columns), 200)}",
+            file=shown(path.name),
+        )
+        for flag, name in named
+        if name is not None and name not in columns
+    ]
+    if missing:
+        raise DataError(missing)
 
 
 def numbers(column: pd.Series) -> Float[np.ndarray, " n"]:
@@ -219,34 +266,6 @@ def _check_header(path: Path, cells: Cells, settings: DataSettings) -> None:
         fail(path, "duplicate-column", what, "Give each column its own name")
     if not len(cells.lines):
         fail(path, "no-rows", "has a header but no rows", "Add one line for each sample")
-
-
-def _check_named(path: Path, frame: pd.DataFrame, settings: DataSettings, targets: bool, arrays: Arrays | None) -> None:
-    named = [("--image-column", settings.image_column), *(("--features", name) for name in settings.features)]
-    if targets:
-        named += [("--target", name) for name in settings.target]
-        named += [("--category", settings.category), ("--group", settings.group), ("--sequence", settings.sequence)]
-        named += [("--time", settings.time), ("--split-column", settings.split_column)]
-        named += [("--second", settings.second)] if arrays is None else []
-    if arrays is not None and settings.image_column is not None:
-        what = f"holds no images, but '{shown(settings.image_column)}' (--image-column) is to name some"
-        fail(path, "no-files", what, "Leave --image-column out: the input of a .npz file is --signal or --features")
-    columns = [str(name) for name in frame.columns]
-    if arrays is None and settings.signal is not None and settings.signal not in columns:
-        what = f"holds no arrays, but '{shown(settings.signal)}' (--signal) is to be one"
-        fail(path, "no-arrays", what, "Give a .npz file, or leave --signal out")
-    missing = [
-        Problem(
-            "missing-column",
-            f"has no column '{shown(name)}' ({flag})",
-            suggest(name, columns) or f"Its columns are {shown(', '.join(columns), 200)}",
-            file=shown(path.name),
-        )
-        for flag, name in named
-        if name is not None and name not in columns
-    ]
-    if missing:
-        raise DataError(missing)
 
 
 def _recordings(path: Path, frame: pd.DataFrame, settings: DataSettings) -> str | None:

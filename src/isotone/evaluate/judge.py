@@ -1,6 +1,7 @@
 """The verdict on a run: scores with intervals beside the constant predictors, order, and where the errors lie."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from isotone.evaluate.constant import most_frequent_class
 from isotone.evaluate.metrics import Interval, regression_metrics
 from isotone.evaluate.order import order
 from isotone.evaluate.recordings import averaged, by_recording
+from isotone.evaluate.shots import shots
 from isotone.predict import task_of
 from isotone.records import Dataset, Split
 
@@ -107,7 +109,15 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
         "split": "test",
     }
     named = [{"target": dataset.target_names[0], **line} for line in bins]
+    more |= _by_shot(target, predicted, trained)
     return {"rows": rows, "order": summary, "by_bin": named, "by_group": groups, **more}
+
+
+def _by_shot(target: np.ndarray, predicted: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
+    """Errors by how often a target was trained on, where targets are whole numbers: of others no two are the same."""
+    if (target != np.floor(target)).any() or (trained[:, 0] != np.floor(trained[:, 0])).any():
+        return {}
+    return {"by_shot": [asdict(shot) for shot in shots(target, predicted, trained[:, 0])]}
 
 
 def _number_rows(dataset: Dataset, name: str, role: str, prediction: np.ndarray, split: Split, seed: int) -> Rows:

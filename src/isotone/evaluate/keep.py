@@ -8,6 +8,7 @@ import torch
 
 from isotone.data.spreadsheet import neutral
 from isotone.data.views import Views
+from isotone.predict.conformal import bounds
 from isotone.randomness import numpy_generator
 from isotone.records import Dataset
 
@@ -22,7 +23,11 @@ MOST_PROBABILITIES = 20  # classes; with more, a table of them is no longer read
 
 
 def keep_predictions(
-    path: Path, dataset: Dataset, prediction: np.ndarray, probabilities: np.ndarray | None = None
+    path: Path,
+    dataset: Dataset,
+    prediction: np.ndarray,
+    probabilities: np.ndarray | None = None,
+    half_width: np.ndarray | None = None,
 ) -> None:
     """Write `predictions.csv`: each row's name, side of the split, group, targets (or class) and predictions.
 
@@ -31,6 +36,7 @@ def keep_predictions(
         dataset: the rows.
         prediction: (n, k) in the user's units, or (n, 1) codes of classes.
         probabilities: (n, c) of the classes; written where there are at most 20.
+        half_width: (k,) of the intervals around the predictions, user's units; None writes none.
     """
     import pandas as pd
 
@@ -42,6 +48,8 @@ def keep_predictions(
     for column, name in enumerate(dataset.target_names):
         frame[_free(name, frame)] = dataset.target[:, column]
         frame[neutral(f"predicted_{name}")] = prediction[:, column]
+    targets = [neutral(name) for name in dataset.target_names]
+    frame = frame.assign(**bounds(targets, prediction, half_width, list(frame)))
     if dataset.category is not None:
         names = np.array([*map(neutral, dataset.classes), ""])  # the last for -1, no label
         frame[_free(str(dataset.category_name), frame)] = names[dataset.category]

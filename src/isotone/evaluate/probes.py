@@ -26,6 +26,7 @@ from isotone.evaluate.detection import detection
 from isotone.evaluate.finetune import LR, SHARES, finetune
 from isotone.evaluate.invariance import invariance
 from isotone.evaluate.knn import knn_classes, knn_numbers
+from isotone.evaluate.labels import svm_columns, svm_voc
 from isotone.evaluate.layers import layers
 from isotone.evaluate.linear import logistic, ridge
 from isotone.evaluate.low_shot import low_shot
@@ -50,19 +51,20 @@ TELLS: dict[str, tuple[str, ...]] = {
     "invariance": (),
     "detection": (),
 }
-COLUMNS = ("category", "target", "group", "split_column", "image_column")
+COLUMNS = ("category", "target", "labels", "group", "split_column", "image_column")
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """What can be set of the probes that train.
+    """What can be set of the probes.
 
     Args:
         passes: of semi and finetune: how often each row goes through the encoder; 0 takes 30, more for few rows.
         lr: of semi, finetune and detection; 0 takes 0.05, 0.05 and 0.02.
-        voc: of detection: a folder in the layout of Pascal VOC.
+        voc: of detection, and of svm where no labels are named: a folder in the layout of Pascal VOC.
         train_encoder: of detection: train the encoder's copy too.
         steps: of detection; 0 takes 500.
+        labels: of svm: names of several labels a row, columns of 0 and 1.
     """
 
     passes: int = 0
@@ -70,6 +72,7 @@ class ProbeSettings:
     voc: str | Path | None = None
     train_encoder: bool = False
     steps: int = 0
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         between("passes", self.passes, 0, 1_000_000)
@@ -172,9 +175,9 @@ def probe_settings(own: DataSettings, values: Mapping[str, Any]) -> tuple[DataSe
 
     Args:
         own: data settings of the run.
-        values: fields of `ProbeSettings`, and `category`, `target`, `group`, `split_column` and `image_column` of the
-            data. Where none of these is given the run's own stay, as they are; else those not given are none, but for
-            the image column, and rows with an empty label are left out.
+        values: fields of `ProbeSettings`, and `category`, `target`, `labels`, `group`, `split_column` and
+            `image_column` of the data. Where none of these is given the run's own stay, as they are; else those not
+            given are none, but for the image column, and rows with an empty label are left out.
 
     Raises:
         ConfigError: another name, with the nearest; a value out of range.
@@ -185,18 +188,20 @@ def probe_settings(own: DataSettings, values: Mapping[str, Any]) -> tuple[DataSe
         >>> other.target, other.category, other.group, probing.passes
         ((), 'sex', None, 5)
     """
-    mine = [field.name for field in fields(ProbeSettings)]
+    mine = [field.name for field in fields(ProbeSettings) if field.name not in COLUMNS]
     for name in values:
         choice("setting of evaluate", name, (*COLUMNS, *mine))
-    probing = ProbeSettings(**{name: value for name, value in values.items() if name in mine})
     given = {name: value for name, value in values.items() if name in COLUMNS and value}
-    if not given:
+    labels = _names(given.pop("labels", ()))
+    probing = ProbeSettings(**{name: value for name, value in values.items() if name in mine}, labels=labels)
+    if not given and not labels:
         return own, probing
-    target = given.pop("target", ())
+    target = _names(given.pop("target", ())) or labels
+    if labels and (target != labels or "category" in given):
+        raise ConfigError("`labels` names what is probed, as target and category do. Name one of the three.")
     if given.get("category") is True:  # as for arrays in `fit`: y holds classes
         given["category"] = "category"
     rest = {"category": None, "group": None, "split_column": None, "sequence": None, "time": None, "second": None}
-    target = tuple(target.split(",")) if isinstance(target, str) else tuple(target)
     return replace(own, target=target, unlabelled=True, label_noise=0.0, **(rest | given)), probing
 
 
@@ -261,6 +266,9 @@ def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _probes(settings: ProbeSettings) -> dict[str, Callable[[Subject], list[dict[str, Any]]]]:
     """Return every probe as a function of the subject alone."""
+    several = {"svm": svm_columns} if settings.labels else {}
+    if settings.voc is not None and not settings.labels:
+        several = {"svm": partial(svm_voc, folder=Path(settings.voc))}
 
     def frozen(name: str) -> Callable[[Subject], list[dict[str, Any]]]:
         return lambda subject: probe_rows(subject.frozen, [name], seed=subject.seed)
@@ -270,6 +278,7 @@ def _probes(settings: ProbeSettings) -> dict[str, Callable[[Subject], list[dict[
     tuned = {"passes": settings.passes, "lr": settings.lr or LR}
     box = {"folder": Path(settings.voc or "."), "trained": settings.train_encoder}
     return {name: frozen(name) for name in CLASS_PROBES} | {
+        **several,
         "layers": layers,
         "low-shot": low_shot,
         "semi": partial(finetune, shares=SHARES, **tuned),
@@ -284,7 +293,13 @@ def _check(names: Sequence[str], subject: Subject, settings: ProbeSettings) -> N
         raise ConfigError(
             "the probe 'detection' needs a folder of images with boxes in the layout of Pascal VOC: --voc FOLDER."
         )
-    asking = [name for name in names if TELLS[name]]
+    several = bool(settings.labels) or settings.voc is not None
+    asking = [name for name in names if TELLS[name] and not (name == "svm" and several)]
+    if settings.labels and asking:
+        raise ConfigError(
+            f"the probe {asking[0]!r} tells one answer a row, and `labels` are several. Use svm, or name a --target or "
+            "a --category."
+        )
     found = subject.answers if asking else []
     for name in asking:
         if not found:
@@ -296,6 +311,10 @@ def _check(names: Sequence[str], subject: Subject, settings: ProbeSettings) -> N
             raise ConfigError(
                 f"the probe {name!r} tells classes apart, and the target is a number. Use linear, knn or layers."
             )
+
+
+def _names(listed: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(listed.split(",")) if isinstance(listed, str) else tuple(listed)
 
 
 def _prints(encoder: nn.Module) -> dict[str, bytes]:

@@ -1,4 +1,8 @@
-"""Stage 2: the linear predictor on the frozen encoder, the same for every method that trains an encoder alone."""
+"""Stage 2: the linear predictor on the frozen encoder, the same for every method that trains an encoder alone.
+
+L1, MSE and Huber are fitted by SGD from the ridge solution; classes, and targets in bins, to the end for a ladder of
+penalties.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +14,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone.check import between, positive
-from isotone.predict import predictor
+from isotone.predict import BINNED, predictor
+from isotone.predict.conformal import check_level
 from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
-from isotone.predict.scaling import Scaling
-from isotone.records import Dataset
+from isotone.predict.penalised import fit_penalised
+from isotone.predict.scaling import BINS, Scaling
+from isotone.records import Dataset, Predictor
 
 Embed = Callable[[np.ndarray, int], Tensor]  # rows of the data set and an epoch to their augmented representations
 
@@ -24,23 +30,33 @@ class HeadSettings:
     """Stage 2: the linear predictor on the frozen encoder, in eval mode, its best state picked on validation.
 
     Args:
-        head_epochs: epochs of stage 2, for numbers. For classes it is solved to the end, for 45 penalties.
-        head_batch: rows in a batch of stage 2, for numbers.
-        head_lr: learning rate of stage 2, for numbers.
-        head_views: augmented passes of the training rows that stage 2 sees (numbers: in turn); 0 fits on the clean
-            rows.
+        head_epochs: epochs of stage 2, for l1, mse and huber. The other heads are solved to the end, for a ladder of
+            penalties.
+        head_batch: rows in a batch of stage 2, for l1, mse and huber.
+        head_lr: learning rate of stage 2, for l1, mse and huber.
+        head_views: augmented passes of the training rows that stage 2 sees (l1, mse and huber: in turn); 0 fits on the
+            clean rows.
+        head_bins: bins that dex, dldl, or and corn make of each target, from its smallest to its largest training
+            value; for whole numbers such as ages, largest - smallest + 1 gives each its own.
+        interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
+            finished run of numbers can be asked later: `isotone predict --interval 0.9`.
     """
 
     head_epochs: int = 100
     head_batch: int = 64
     head_lr: float = 0.05
     head_views: int = 0
+    head_bins: int = BINS
+    interval: float = 0.0
 
     def __post_init__(self) -> None:
         between("head_epochs", self.head_epochs, 1, 100_000)
         between("head_batch", self.head_batch, 1, 1_000_000)
         between("head_views", self.head_views, 0, 100_000)
+        between("head_bins", self.head_bins, 2, 10_000)
         positive("head_lr", self.head_lr)
+        if self.interval:
+            check_level(self.interval)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +95,8 @@ def fit_head(
     if dataset.category is not None:
         return _classes(dataset.category, len(dataset.classes), h, embed, settings, train, val)
     target = torch.from_numpy(scaling.standardise(dataset.target)).float()
+    if head in BINNED:
+        return _bins(target, h, embed, predictor(head, scaling.bins), settings, train, val)
 
     def features(epoch: int) -> Tensor:
         return embed(train, epoch % settings.head_views)
@@ -88,7 +106,7 @@ def fit_head(
         target[train],
         h[val],
         target[val],
-        predictor=predictor(head),
+        predictor=predictor(head, scaling.bins),
         epochs=settings.head_epochs,
         lr=settings.head_lr,
         batch_size=settings.head_batch,
@@ -109,11 +127,32 @@ def _classes(
     train: np.ndarray,
     val: np.ndarray,
 ) -> FittedHead:
-    passes = [embed(train, epoch) for epoch in range(settings.head_views)] or [h[train]]
+    passes = _passes(h, embed, settings, train)
     y, val_y = torch.from_numpy(category[train]).repeat(len(passes)), torch.from_numpy(category[val])
     fit = fit_logistic(torch.cat(passes), y, h[val], val_y, classes=classes)
     record = {"penalty": fit.penalty, "penalties": list(fit.penalties), "val_scores": list(fit.val_scores)}
     return FittedHead(_layer(fit.weight, fit.bias), record)
+
+
+def _bins(
+    target: Tensor,
+    h: Tensor,
+    embed: Embed,
+    head: Predictor,
+    settings: HeadSettings,
+    train: np.ndarray,
+    val: np.ndarray,
+) -> FittedHead:
+    passes = _passes(h, embed, settings, train)
+    y = target[train].repeat(len(passes), 1)
+    fit = fit_penalised(torch.cat(passes), y, h[val], target[val], predictor=head)
+    record = {"penalty": fit.penalty, "penalties": list(fit.penalties), "val_scores": list(fit.val_scores)}
+    return FittedHead(_layer(fit.weight, fit.bias), record)
+
+
+def _passes(h: Tensor, embed: Embed, settings: HeadSettings, train: np.ndarray) -> list[Tensor]:
+    """Return the representations to fit on: each augmented pass of the training rows, or the clean one."""
+    return [embed(train, epoch) for epoch in range(settings.head_views)] or [h[train]]
 
 
 def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:

@@ -53,7 +53,7 @@ class Answers:
 
     Args:
         name: of the column.
-        y: (n,) numbers in the user's units, or the names of classes.
+        y: (n,) numbers in the user's units, or the names of classes; or several labels (n, c) of 0 and 1.
         train: rows of the training side, ascending.
         val: of the validation side.
         test: of the test side.
@@ -61,7 +61,7 @@ class Answers:
     """
 
     name: str
-    y: Shaped[np.ndarray, " n"]
+    y: Shaped[np.ndarray, "n *c"]
     train: Int[np.ndarray, " a"]
     val: Int[np.ndarray, " b"]
     test: Int[np.ndarray, " c"]
@@ -70,7 +70,7 @@ class Answers:
     @property
     def told(self) -> str:
         """Tell what is to be told of a row: `classes` or `numbers`."""
-        return "numbers" if self.y.dtype.kind == "f" else "classes"
+        return "numbers" if self.y.dtype.kind == "f" and self.y.ndim == 1 else "classes"
 
     @property
     def rows(self) -> Int[np.ndarray, " m"]:

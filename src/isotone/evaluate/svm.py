@@ -23,7 +23,14 @@ LONELY_COST = 1.0  # where a class has too few rows to choose by cross-validatio
 MAX_ITER = 2000
 
 
-def svm(data: ProbeData, *, costs: Sequence[float] = COSTS, folds: int = 3, seed: int = 0) -> ProbeResult:
+def svm(
+    data: ProbeData,
+    *,
+    costs: Sequence[float] = COSTS,
+    folds: int = 3,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+) -> ProbeResult:
     """Score how well a linear SVM for each class tells its rows from all others.
 
     Formula: for each class, y = 1 or -1: w, b = argmin (|w|² + b²) / 2 + cost * sum v_y max(0, 1 - y (x·w + b))², with
@@ -32,9 +39,11 @@ def svm(data: ProbeData, *, costs: Sequence[float] = COSTS, folds: int = 3, seed
 
     Args:
         data: features, and classes (n,) or several labels (n, c) of 0 and 1. Training and validation rows are one set.
+            In the test NaN means that the row does not count for this label.
         costs: > 0; the best of each class by the mean average precision over the folds, the smallest of equals.
         folds: >= 2, stratified by class, in the order of the rows; fewer where a class has fewer rows.
         seed: of the solver's order of the rows.
+        names: of several labels; None numbers them from 0.
 
     Returns:
         Mean average precision over the classes that the test rows hold, and each class's own (NaN for the others).
@@ -44,7 +53,7 @@ def svm(data: ProbeData, *, costs: Sequence[float] = COSTS, folds: int = 3, seed
 
     Raises:
         ShapeError: answers that are neither classes nor a 0/1 matrix, a single class among the training rows, no
-            label on any test row.
+            label on any test row, other than one name for each label.
         ConfigError: no cost or one that is not above 0; folds < 2.
 
     Example:
@@ -56,11 +65,15 @@ def svm(data: ProbeData, *, costs: Sequence[float] = COSTS, folds: int = 3, seed
     Source: as at the top of this file.
     """
     _check_settings(costs, folds)
-    names, fitted, test = _labels(data)
+    labels, fitted, test = _labels(data)
+    names = labels if names is None else np.array(names)
+    if len(names) != len(labels):
+        raise ShapeError(f"The SVM probe got {len(names)} names for {len(labels)} labels. Name each once.")
     x, new = (_length_one(h) for h in (np.concatenate([data.train_h, data.val_h]), data.test_h))
     fits = [_one(x, fitted[:, i], new, sorted(costs), folds, seed) for i in range(len(names))]
     scores = np.stack([fit[0] for fit in fits], axis=1)  # (t, c)
-    precision = [average_precision(test[:, i], scores[:, i]) for i in range(len(names))]
+    counts = ~np.isnan(test)
+    precision = [average_precision(test[counts[:, i], i] == 1, scores[counts[:, i], i]) for i in range(len(names))]
     per_class = {str(name): value for name, value in zip(names, precision, strict=True)}
     picked = [fit[1] for fit in fits if fit[1] is not None]
     settings = {"model": "linear SVM", "folds": folds, "lowest_cost": min(picked), "highest_cost": max(picked)}
@@ -109,26 +122,27 @@ def _check_settings(costs: Sequence[float], folds: int) -> None:
         raise ConfigError(f"The SVM probe expects at least 2 folds, but got {folds}.")
 
 
-def _labels(data: ProbeData) -> tuple[Shaped[np.ndarray, " c"], Bool[np.ndarray, "m c"], Bool[np.ndarray, "t c"]]:
+def _labels(data: ProbeData) -> tuple[Shaped[np.ndarray, " c"], Bool[np.ndarray, "m c"], Float[np.ndarray, "t c"]]:
     """Return the classes' names, and who is of which class: training with validation rows, and test rows."""
     if data.train_y.ndim == 1:
         found = classes(data, "SVM")
         member = np.eye(len(found.names), dtype=bool)
-        return found.names, member[np.concatenate([found.train, found.val])], member[found.test]
+        return found.names, member[np.concatenate([found.train, found.val])], member[found.test].astype(np.float64)
     fitted, test = np.concatenate([data.train_y, data.val_y]), data.test_y
-    for y in (fitted, test):
-        if y.dtype.kind not in "iufb" or not np.isin(y, (0, 1)).all():
+    for y, may_lack in ((fitted, False), (test, True)):
+        binary = y.dtype.kind in "iufb" and bool((np.isin(y, (0, 1)) | (may_lack & (y != y))).all())  # NaN != NaN
+        if not binary:
             raise ShapeError(
                 f"The SVM probe expects several labels as a matrix (n, c) of 0 and 1, but got {y.dtype} with other "
                 "values. For one class a row pass integers or texts (n,)."
             )
     varies = fitted.any(axis=0) & ~fitted.astype(bool).all(axis=0)
-    if not varies.any() or not test.any():
+    if not varies.any() or not (test == 1).any():
         raise ShapeError(
             "The SVM probe needs a label that some training rows have and others have not, and one on a test row, but "
-            f"{int(varies.sum())} of {fitted.shape[1]} labels vary and {int(test.sum())} are set in test."
+            f"{int(varies.sum())} of {fitted.shape[1]} labels vary and {int((test == 1).sum())} are set in test."
         )
-    return np.arange(fitted.shape[1]), fitted.astype(bool), test.astype(bool)
+    return np.arange(fitted.shape[1]), fitted.astype(bool), test.astype(np.float64)
 
 
 def _length_one(h: np.ndarray) -> Float[np.ndarray, "n d"]:

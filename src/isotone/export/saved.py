@@ -16,6 +16,7 @@ from isotone.errors import CheckpointError, ConfigError
 from isotone.nets.encoders import build_encoder
 from isotone.nets.norms import group_norm
 from isotone.predict import predictor
+from isotone.predict.conformal import Calibration
 from isotone.predict.scaling import Scaling
 from isotone.records import Kind
 from isotone.train.checkpoint import read_folder, write_folder
@@ -38,6 +39,7 @@ class Model:
         target_names: k names.
         classes: names of the classes that the head's outputs stand for; empty where it predicts numbers.
         category_name: what the classes are of, the column's name.
+        calibration: what intervals around predicted numbers are made of; None where there are none.
     """
 
     encoder: nn.Module
@@ -52,6 +54,7 @@ class Model:
     target_names: tuple[str, ...]
     classes: tuple[str, ...] = ()
     category_name: str | None = None
+    calibration: Calibration | None = None
 
     @torch.no_grad()
     def embed(self, inputs: Shaped[np.ndarray, "n *shape"], *, chunk: int = 256) -> Float[np.ndarray, "n d"]:
@@ -84,7 +87,7 @@ class Model:
             ConfigError: the run had no labels, so it predicts nothing.
         """
         out = self._outputs(h)
-        decoded = predictor(self.head_name).decode(out).double().numpy()
+        decoded = predictor(self.head_name, self.scaling.bins).decode(out).double().numpy()
         return decoded if self.classes else self.scaling.restore(decoded)
 
     @torch.no_grad()
@@ -97,6 +100,28 @@ class Model:
         if self.head is not None and not self.classes:
             raise ConfigError("this run predicts numbers, so it has no probabilities of classes. Use `predict`.")
         return self._outputs(h).softmax(dim=1).numpy()
+
+    def half_width(self, level: float) -> Float[np.ndarray, " k"]:
+        """Return how far each target's interval of that level reaches to either side of a prediction, user's units.
+
+        Args:
+            level: share of new rows that are to lie in their interval, such as 0.9.
+
+        Raises:
+            ConfigError: the run predicts no numbers, has too few validation rows, or was made before there were
+                intervals.
+        """
+        self.check_predicts()
+        if self.classes:
+            raise ConfigError(
+                "this run predicts classes, and intervals are for numbers. Leave out --interval: the probabilities of "
+                "the classes are written anyway."
+            )
+        if self.calibration is None:
+            raise ConfigError(
+                "this run was made before there were intervals, so it has none. Fit it again: its config.yaml repeats it."
+            )
+        return self.calibration.half_width(level)
 
     def check_predicts(self) -> nn.Linear:
         """Return the head, which turns representations into predictions.
@@ -128,6 +153,9 @@ def save_model(folder: Path, model: Model) -> None:
     tensors = {f"encoder.{name}": x for name, x in model.encoder.state_dict().items()}
     if model.head is not None:
         tensors |= {f"head.{name}": x for name, x in model.head.state_dict().items()}
+    if model.calibration is not None:
+        tensors["interval.error"] = torch.from_numpy(model.calibration.error)
+        tensors["interval.group"] = torch.from_numpy(model.calibration.group)
     plain = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
     if any(x.is_floating_point() and not bool(torch.isfinite(x).all()) for x in plain.values()):
         raise CheckpointError("the trained weights are not finite; nothing was exported. Lower --lr and train again.")
@@ -184,10 +212,17 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         tuple(about["target_names"]),
         tuple(about.get("classes", ())),  # runs from before there were classes name none
         about.get("category_name"),
+        _calibration(tensors),
     )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _calibration(tensors: dict[str, Tensor]) -> Calibration | None:
+    if "interval.error" not in tensors:
+        return None
+    return Calibration(tensors["interval.error"].numpy(), tensors["interval.group"].numpy())
 
 
 def _fill(module: nn.Module, prefix: str, tensors: dict[str, Tensor], folder: Path) -> None:

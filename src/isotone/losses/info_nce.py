@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.core.kernels.lse_rows import Positives, log_sum_exp_rows
+from isotone.core.kernels.lse_rows import Positives, log_sum_exp_among, log_sum_exp_rows
 from isotone.core.similarity import unit
 from isotone.errors import ConfigError, ShapeError
 
@@ -137,15 +137,18 @@ def _views(
     _, views, d = embeddings.shape
     z = check.embeddings(embeddings.flatten(0, 1), "InfoNCE")  # the views of a sample side by side: no copy
     extra = None if negatives is None else _negatives(negatives, d)
-    x, itself = unit(z, temperature**-0.5), torch.arange(len(z), device=z.device)
+    itself = torch.arange(len(z), device=z.device)
     sample = itself // views
-    rows, column = x, sample
-    if extra is not None:
-        rows = torch.cat([x, unit(extra.to(x), temperature**-0.5)])
-        column = torch.cat([sample, sample.new_full((len(extra),), -1)])  # nobody's positives
-    weight = x.new_full((len(x),), 1 / len(x))
+    weight = torch.full((len(z),), 1 / len(z), dtype=torch.promote_types(z.dtype, torch.float32), device=z.device)
     others = (itself[:views, None] + itself[1:views]) % views  # (v, v - 1) of each view
     places = itself.view(-1, views)[:, others].flatten(0, 1)  # (n, v - 1)
+    if extra is None and not isinstance(temperature, Tensor):
+        positives = Positives(sample, sample, places=places)
+        total = log_sum_exp_among(z.to(weight.dtype), temperature**-0.5, weight, positives=positives)
+        return total.to(weight.dtype)
+    x = unit(z, temperature**-0.5)
+    rows = x if extra is None else torch.cat([x, unit(extra.to(x), temperature**-0.5)])
+    column = torch.cat([sample, sample.new_full((len(rows) - len(x),), -1)])  # the negatives are nobody's positives
     positives = Positives(sample, column, places=places)
     return log_sum_exp_rows(x, rows, weight, own=itself, positives=positives).to(x.dtype)
 

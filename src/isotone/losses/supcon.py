@@ -10,8 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotone import check
-from isotone.core.kernels.lse_rows import Positives, log_sum_exp_rows
-from isotone.core.similarity import unit
+from isotone.core.kernels.lse_rows import Positives, log_sum_exp_among
 from isotone.records import LossOutput
 
 Form = Literal["out", "in"]
@@ -97,17 +96,13 @@ def unchecked_supcon(
         >>> unchecked_supcon(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64), temperature=0.1).total.exp()
         tensor(3.)
     """
-    x = unit(z, temperature**-0.5)  # so that a product of two rows is cosine / temperature
+    x = z.to(torch.promote_types(z.dtype, torch.float32))
     _, group, count = labels.unique(return_inverse=True, return_counts=True)
     paired = count[group] > 1
     found = paired.sum()
-    total = log_sum_exp_rows(
-        x,
-        x,
-        paired / found.clamp_min(1).to(x.dtype),
-        own=torch.arange(len(x), device=x.device),
-        positives=Positives(group, group, form),
-    )
+    weight = paired / found.clamp_min(1).to(x.dtype)
+    # a product of two rows is cosine / temperature
+    total = log_sum_exp_among(x, temperature**-0.5, weight, positives=Positives(group, group, form))
     return LossOutput(total.to(x.dtype), {"lonely": len(x) - found})
 
 

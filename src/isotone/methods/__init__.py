@@ -1,15 +1,20 @@
-"""The list of methods. A new one is its file, its test and a line here; its name is that of its file."""
+"""The list of methods. A new one is its file, its test and a line here; its name is that of its file, with hyphens."""
 
 from isotone.errors import ConfigError, nearest
 from isotone.methods.baseline import Baseline as Baseline
 from isotone.methods.clusterfit import ClusterFit as ClusterFit
+from isotone.methods.cmixup import CMixup as CMixup
 from isotone.methods.cpc import CPC as CPC
 from isotone.methods.distill import Distill as Distill
+from isotone.methods.fds import FDS as FDS
 from isotone.methods.jigsaw import Jigsaw as Jigsaw
+from isotone.methods.lds import LDS as LDS
 from isotone.methods.moco import MoCo as MoCo
 from isotone.methods.npid import NPID as NPID
+from isotone.methods.ordinal_entropy import OrdinalEntropy as OrdinalEntropy
 from isotone.methods.paired import Paired as Paired
 from isotone.methods.pirl import PIRL as PIRL
+from isotone.methods.ranksim import RankSim as RankSim
 from isotone.methods.rnc import RnC as RnC
 from isotone.methods.rotation import Rotation as Rotation
 from isotone.methods.simclr import SimCLR as SimCLR
@@ -18,7 +23,7 @@ from isotone.methods.temporal import Temporal as Temporal
 from isotone.records import Method
 
 METHODS: dict[str, type[Method]] = {
-    found.__module__.removeprefix(f"{__name__}."): found
+    found.__module__.removeprefix(f"{__name__}.").replace("_", "-"): found
     for found in list(vars().values())
     if isinstance(found, type) and found.__module__.startswith(f"{__name__}.")
 }

@@ -1,4 +1,4 @@
-"""The baseline: the same encoder and a linear head, trained end to end on the label: L1, MSE, Huber, cross-entropy."""
+"""The baseline: the same encoder and a linear head, trained end to end on the label: a regression, or cross-entropy."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotone import check
 from isotone.candidates import gather
 from isotone.nets.network import Network
-from isotone.predict import predictor
+from isotone.predict import Head, predictor
 from isotone.randomness import key
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
@@ -20,12 +20,12 @@ class Baseline:
     """Trains encoder and head end to end on the label: what most people do today.
 
     Args:
-        head: predictor and loss: l1, mse or huber for targets, classify (cross-entropy) for classes; auto takes l1 or
-            classify.
+        head: predictor and loss: l1, mse, huber, dex, dldl, or, corn for targets, classify (cross-entropy) for classes;
+            auto takes l1 or classify.
         views: augmented copies of each sample in a batch.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"
@@ -39,7 +39,7 @@ class Baseline:
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder with a linear head on top."""
-        outputs = predictor(self.head).outputs(facts.classes or facts.k)
+        outputs = predictor(self.head, facts.bins).outputs(facts.classes or facts.k)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(key("net", facts.seed))
             return Network(encoder, nn.Linear(facts.width, outputs))
@@ -53,7 +53,7 @@ class Baseline:
         del memory
         v = batch.views.shape[0]
         out, answer = net(batch.views.flatten(0, 1)), _answer(batch.tags).repeat(v, 1)
-        return LossOutput(predictor(self.head).loss(gather(out), gather(answer)))
+        return LossOutput(predictor(self.head, batch.tags.bins).loss(gather(out), gather(answer)))
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Do nothing."""
@@ -61,7 +61,7 @@ class Baseline:
 
     def score(self, out: Float[Tensor, "n o"], tags: Tags) -> float:
         """Return the mean absolute error in standard deviations of the target, or the cross-entropy."""
-        answer, head = _answer(tags), predictor(self.head)
+        answer, head = _answer(tags), predictor(self.head, tags.bins)
         if tags.category is not None:
             return float(head.loss(out, answer))
         return float((head.decode(out) - answer).abs().mean())

@@ -18,6 +18,7 @@ from isotone.data.clusters import k_means, unit_features
 from isotone.errors import ConfigError
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags, Teacher
 
 MOST, ROWS_EACH = 16_000, 10
@@ -40,14 +41,14 @@ class ClusterFit:
             to 16,000.
         pca: principal components of the features that are clustered; 0 leaves them all.
         views: augmented copies of each sample in a batch.
-        head: predictor on the frozen encoder: auto, l1, mse, huber or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
     """
 
     teacher: str = ""
     clusters: int = 0
     pca: int = 0
     views: int = 1
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = False

@@ -23,6 +23,7 @@ from isotone.errors import ConfigError
 from isotone.nets.context import Context, local_features
 from isotone.nets.network import Network
 from isotone.nets.patch_heads import check_takes_patches
+from isotone.predict import Head
 from isotone.randomness import generator
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
@@ -49,7 +50,7 @@ class CPC:
         candidates: pieces of the batch, drawn anew at each step, that a prediction is compared with at most; all of
             them would cost the square of batch size and length.
         views: augmented copies of each sample in a batch; each is a sample of its own here.
-        head: predictor on the frozen encoder: auto, l1, mse, huber or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
     """
 
     steps: int = 12
@@ -57,7 +58,7 @@ class CPC:
     hidden: int = 256
     candidates: int = 256
     views: int = 1
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = False

@@ -16,6 +16,7 @@ from isotone.candidates import gather
 from isotone.errors import ConfigError
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -33,13 +34,13 @@ class Distill:
         temperature: T; 1 takes the teacher's probabilities as they are, more makes them and the answers softer, with
             T^2 keeping the gradient's size.
         views: augmented copies of each sample in a batch.
-        head: predictor on the frozen encoder: auto, l1, mse, huber or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
     """
 
     teacher: str = ""
     temperature: float = 1.0
     views: int = 1
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = False

@@ -19,6 +19,7 @@ from isotone.data.patches import PATCHES, cut_patches, grid, normalise_patches, 
 from isotone.data.permutations import Choose, least_distance, permutation_set
 from isotone.nets.network import Network
 from isotone.nets.patch_heads import PatchHead, check_takes_patches
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -45,7 +46,7 @@ class Jigsaw:
         patch_width: numbers that stand for each patch.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     views: int = 1
     permutations: int = 1000
     choose: Choose = "max-min"

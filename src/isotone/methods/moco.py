@@ -20,6 +20,7 @@ from isotone.losses.info_nce import info_nce
 from isotone.nets.heads import Projection
 from isotone.nets.momentum import Momentum
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 LONGEST_QUEUE = 65_536  # the paper's, on 1.28 million images
@@ -56,7 +57,8 @@ class MoCo:
     shuffle the keys between GPUs; here use --norm group, which on one process and on several is the same network.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse or huber; auto takes what the labels ask for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
+            for.
         temperature: divides the cosine; 0.2 in version 2, 0.07 in version 1, 0.1 usual for CIFAR-10.
         queue: past keys, at most half as many as there are training rows; 0 takes a tenth, at most the paper's 65,536.
         key_momentum: share of its old weights that the slow encoder keeps in a step; the paper's 0.999 for 10^6 steps.
@@ -66,7 +68,7 @@ class MoCo:
         views: augmented copies of each sample in a batch: 2, query and key.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     temperature: float = 0.2
     queue: int = 0
     key_momentum: float = 0.99
@@ -113,7 +115,8 @@ class MoCo:
         assert isinstance(memory, KeysAndQueue), "MoCo is trained with the memory that it made"
         turns = 2 if self.symmetric else 1
         queries = net(batch.views[:turns].flatten(0, 1), "z").unflatten(0, (turns, -1))  # (t, b, d)
-        keys = memory.keys(batch.views.flip(0)[:turns].flatten(0, 1), "z").unflatten(0, (turns, -1))
+        keyed = batch.views.flip(0)[:turns].flatten(0, 1)
+        keys = memory.keys(keyed, "z", micro_batch=batch.micro_batch).unflatten(0, (turns, -1))
         q, k = (gather(z.transpose(0, 1)).transpose(0, 1) for z in (queries, keys))  # (t, all b, d)
         assert batch.tags.instance is not None, "the loop fills `instance`"
         instance = gather(batch.tags.instance)

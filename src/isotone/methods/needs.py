@@ -155,7 +155,7 @@ def _head(head: str, dataset: Dataset, task: Task) -> str:
     does, has, use, other = (
         ("predicts numbers", f"classes ({dataset.category_name!r})", "classify", "--target")
         if task == "classes"
-        else ("tells classes apart", "targets", "l1, mse or huber", "--category")
+        else ("tells classes apart", "targets", ", ".join(HEADS["numbers"]), "--category")
     )
     raise ConfigError(
         f"the head {head!r} {does}, but data set `{dataset.name}` has {has}. Use --head {use}, or name a {other} "

@@ -16,6 +16,7 @@ from isotone.candidates import gather
 from isotone.losses.bank import BankLoss, Form, form_for
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -28,7 +29,8 @@ class NPID:
     constant can run away, for the rows of an untrained encoder are much alike: use auto, or z=running.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse or huber; auto takes what the labels ask for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
+            for.
         form: full, a softmax over the whole bank; softmax, over the drawn negatives; nce, yes or no to each; pirl-nce,
             nce with each anchor's own constant. auto takes full up to 200,000 training rows, else nce as published.
         negatives: rows drawn from the bank in a step, by all forms but full; the paper's 4,096.
@@ -40,7 +42,7 @@ class NPID:
         views: augmented copies of each sample in a batch; the paper's 1.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     form: Literal["auto", "nce", "pirl-nce", "softmax", "full"] = "auto"
     negatives: int = 4096
     z: Literal["first-batch", "running"] = "first-batch"

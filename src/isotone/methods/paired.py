@@ -17,6 +17,7 @@ from isotone.errors import ConfigError
 from isotone.losses.info_nce import info_nce
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.randomness import key
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
@@ -36,14 +37,14 @@ class Paired:
         width: of what is compared.
         projection: heads that are trained in between and dropped: linear as in CLIP, or mlp.
         views: augmented copies of each sample's first input, each paired with every copy of the second.
-        head: predictor on the frozen encoder: auto, l1, mse, huber or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
     """
 
     temperature: float = 0.07
     width: int = 128
     projection: Literal["mlp", "linear"] = "mlp"
     views: int = 1
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = False

@@ -23,6 +23,7 @@ from isotone.losses.bank import BankLoss, form_for
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
 from isotone.nets.patch_heads import PatchHead, check_takes_patches
+from isotone.predict import Head
 from isotone.randomness import key
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
@@ -58,7 +59,7 @@ class PIRL:
         bank_momentum: weight of a bank row's OLD value; the paper's 0.5.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     views: int = 2
     transform: Literal["jigsaw", "rotation", "both"] = "jigsaw"
     lam: float = 0.5

@@ -16,6 +16,7 @@ from isotone import check
 from isotone.candidates import Queue, gather
 from isotone.losses.rnc import rnc_floor, unchecked_rnc
 from isotone.nets.network import Network
+from isotone.predict import NumberHead
 from isotone.records import Batch, Candidates, Facts, Kind, LossOutput, Need, Tags
 from isotone.relations.geometry import directions
 from isotone.relations.target import target_distance
@@ -28,7 +29,7 @@ class RnC:
     """Orders the representation by the target, then fits a linear head on the frozen encoder (two stages).
 
     Args:
-        head: predictor on the frozen encoder: l1, mse or huber.
+        head: predictor on the frozen encoder: l1, mse, huber, dex, dldl, or, corn.
         temperature: divides the similarity; the paper's 2 for l2, about 0.1 for cosine.
         similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
         distance: of targets: l1 (the paper's) or l2, of which several are standardised first; circular:360 (or another
@@ -36,14 +37,16 @@ class RnC:
         views: augmented copies of each sample in a batch; the paper's 2.
         queue: past embeddings that each sample is compared with besides the batch, for batches that have to be small;
             a few batches' worth, since they were made by an older encoder. The paper has none.
+        positives: share of the other views in a batch that are positives, nearest in target first; 1 is the paper's.
     """
 
-    head: Literal["l1", "mse", "huber"] = "l1"
+    head: NumberHead = "l1"
     temperature: float = 2.0
     similarity: Literal["l2", "cosine", "dot"] = "l2"
     distance: str = "auto"
     views: int = 2
     queue: int = 0
+    positives: float = 1.0
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = True
@@ -56,6 +59,7 @@ class RnC:
         check.between("views", self.views, 1, 16)
         check.between("queue", self.queue, 0, 1_000_000)
         target_distance(self._distance)
+        check.between("positives", self.positives, 0.001, 1)
 
     def build(self, encoder: nn.Module, facts: Facts) -> Network:
         """Return the encoder alone: the loss acts on the representation itself."""
@@ -76,7 +80,7 @@ class RnC:
         h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
         y = gather(self._ranked(batch.tags)).repeat(v, 1)
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
-        return LossOutput(self._rnc(h, y, others), carry={"h": h.detach(), "y": y})
+        return LossOutput(self._rnc(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
@@ -90,10 +94,15 @@ class RnC:
         return float(self._rnc(h, y) - rnc_floor(y, distance=self._distance))
 
     def _rnc(
-        self, h: Float[Tensor, "n d"], y: Float[Tensor, "n k"], others: Candidates | None = None
+        self,
+        h: Float[Tensor, "n d"],
+        y: Float[Tensor, "n k"],
+        others: Candidates | None = None,
+        positives: float = 1.0,
     ) -> Float[Tensor, ""]:
         settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self._distance}
-        return unchecked_rnc(h, y, others=others, **settings).total  # pyright: ignore[reportArgumentType]
+        nearest = None if positives == 1 else max(1, round(positives * (len(h) - 1)))
+        return unchecked_rnc(h, y, others=others, positives=nearest, **settings).total  # pyright: ignore[reportArgumentType]
 
     @property
     def _distance(self) -> str:

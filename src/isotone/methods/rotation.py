@@ -17,6 +17,7 @@ from isotone.candidates import gather
 from isotone.data.patches import quarter_turns
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -36,7 +37,7 @@ class Rotation:
         views: augmented copies of each sample in a batch, each turned four times.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "last"

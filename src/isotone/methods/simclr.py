@@ -15,6 +15,7 @@ from isotone.candidates import gather
 from isotone.losses.info_nce import info_nce
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -27,14 +28,15 @@ class SimCLR:
     give away which rows belong together: use --norm group there, and on several processes.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse or huber; auto takes what the labels ask for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
+            for.
         temperature: divides the cosine; the paper's 0.5 for CIFAR-10, 0.1 for ImageNet.
         width: of what is compared; the paper's 128.
         projection: head that is trained in between and dropped: mlp as in the paper, or linear.
         views: augmented copies of each sample in a batch; the paper's 2.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     temperature: float = 0.5
     width: int = 128
     projection: Literal["mlp", "linear"] = "mlp"

@@ -18,6 +18,7 @@ from isotone.candidates import gather
 from isotone.losses.supcon import unchecked_supcon
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
 
@@ -30,7 +31,8 @@ class SupCon:
     alone, as in SimCLR, and still stands in the denominators of all others.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse or huber; auto takes what the labels ask for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
+            for.
         temperature: divides the cosine; the paper's 0.1.
         form: mean over the positives outside the logarithm (out, the better one in the paper) or inside it (in).
         width: of what is compared; the paper's 128.
@@ -38,7 +40,7 @@ class SupCon:
         views: augmented copies of each sample in a batch; the paper's 2.
     """
 
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
     temperature: float = 0.1
     form: Literal["out", "in"] = "out"
     width: int = 128

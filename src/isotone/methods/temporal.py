@@ -19,6 +19,7 @@ from isotone.core.similarity import cosine
 from isotone.losses.triplet import triplet_output
 from isotone.nets.heads import Projection
 from isotone.nets.network import Network
+from isotone.predict import Head
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 from isotone.relations.time import neighbours
 
@@ -43,7 +44,7 @@ class Temporal:
         width: of what is compared.
         projection: head that is trained in between and dropped: mlp or linear.
         views: augmented copies of each sample; they and the neighbour are all each other's positives.
-        head: predictor on the frozen encoder: auto, l1, mse, huber or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
     """
 
     form: Literal["infonce", "triplet"] = "infonce"
@@ -52,7 +53,7 @@ class Temporal:
     width: int = 128
     projection: Literal["mlp", "linear"] = "mlp"
     views: int = 1
-    head: Literal["auto", "l1", "mse", "huber", "classify"] = "auto"
+    head: Head = "auto"
 
     select: ClassVar[Literal["last", "val"]] = "last"
     scored: ClassVar[bool] = False

@@ -47,7 +47,9 @@ class Momentum(nn.Module):
         self.momentum = momentum
 
     @torch.no_grad()
-    def forward(self, x: Shaped[Tensor, "b *shape"], part: str | None = None) -> Float[Tensor, "b o"]:
+    def forward(
+        self, x: Shaped[Tensor, "b *shape"], part: str | None = None, *, micro_batch: int = 0
+    ) -> Float[Tensor, "b o"]:
         """Return the outputs, without a gradient, in train mode: batch norm uses the batch's statistics, as published.
 
         Nothing changes, not even batch norm's running statistics: the pass may be repeated.
@@ -55,10 +57,14 @@ class Momentum(nn.Module):
         Args:
             x: (b, ...).
             part: handed on: `net(x, part)`.
+            micro_batch: rows at a time, as `isotone.train.cached.Cached` cuts them: batch norm's statistics are then
+                those of these rows. 0: all at once.
         """
         self.net.train()
         scratch = {name: buffer.clone() for name, buffer in self.net.named_buffers()}
-        return functional_call(self.net, scratch, (x,) if part is None else (x, part))
+        chunks = x.tensor_split(max(1, -(-len(x) // micro_batch))) if micro_batch else (x,)
+        more = () if part is None else (part,)
+        return torch.cat([functional_call(self.net, scratch, (chunk, *more)) for chunk in chunks])
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:

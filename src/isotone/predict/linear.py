@@ -101,7 +101,7 @@ def fit_linear(
     """
     _check_settings(epochs, lr, batch_size, weight_decay, momentum)
     h, y = features(1) if callable(features) else features, target
-    _check_shapes(h, y, val_features, val_target)
+    check_features(h, y, val_features, val_target)
     (h, y), (val_h, val_y) = _wide(h, y), _wide(val_features, val_target)
     basis = _basis(h, y, val_h, val_y, predictor, batch_size, weight_decay)
     first, val_q = basis.coordinates(h), basis.coordinates(val_h)
@@ -115,6 +115,33 @@ def fit_linear(
         scores.append(_score(val_q, mean, val_y, predictor))
         best = mean if scores[-1] < np.nanmin(scores[:-1]) else best
     return LinearFit(*basis.fold(best), best_epoch=int(np.nanargmin(scores)), val_scores=tuple(scores))
+
+
+def check_features(h: Tensor, y: Tensor, val_h: Tensor, val_y: Tensor) -> None:
+    """Raise a ShapeError unless features (n, d), (m, d) and targets (n, k), (m, k) fit, none empty, all finite.
+
+    Args:
+        h: training representations.
+        y: standardised training targets.
+        val_h: validation representations.
+        val_y: standardised validation targets.
+    """
+    got = f"{tuple(h.shape)}, {tuple(y.shape)}, {tuple(val_h.shape)}, {tuple(val_y.shape)}"
+    fits = all(x.ndim == 2 and x.numel() > 0 for x in (h, y, val_h, val_y))
+    if not (fits and len(h) == len(y) and len(val_h) == len(val_y)) or (
+        h.shape[1] != val_h.shape[1] or y.shape[1] != val_y.shape[1]
+    ):
+        raise ShapeError(
+            "A linear fit expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
+            f"but got {got}.\nFor one target dimension, use target[:, None]."
+        )
+    for name, x in (("features", h), ("target", y), ("val_features", val_h), ("val_target", val_y)):
+        bad = ~torch.isfinite(x).all(dim=1)
+        if bad.any():
+            raise ShapeError(
+                f"A linear fit expects finite values, but {int(bad.sum())} rows of `{name}` hold NaN or infinity, "
+                f"the first is row {int(bad.nonzero()[0])}. Leave these rows out, or look for a diverged encoder."
+            )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -242,25 +269,6 @@ def _score(q: Tensor, weight: Tensor, y: Tensor, predictor: Predictor) -> float:
 
 def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.detach().to("cpu", torch.float64) for tensor in tensors)
-
-
-def _check_shapes(h: Tensor, y: Tensor, val_h: Tensor, val_y: Tensor) -> None:
-    got = f"{tuple(h.shape)}, {tuple(y.shape)}, {tuple(val_h.shape)}, {tuple(val_y.shape)}"
-    fits = all(x.ndim == 2 and x.numel() > 0 for x in (h, y, val_h, val_y))
-    if not (fits and len(h) == len(y) and len(val_h) == len(val_y)) or (
-        h.shape[1] != val_h.shape[1] or y.shape[1] != val_y.shape[1]
-    ):
-        raise ShapeError(
-            "A linear fit expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
-            f"but got {got}.\nFor one target dimension, use target[:, None]."
-        )
-    for name, x in (("features", h), ("target", y), ("val_features", val_h), ("val_target", val_y)):
-        bad = ~torch.isfinite(x).all(dim=1)
-        if bad.any():
-            raise ShapeError(
-                f"A linear fit expects finite values, but {int(bad.sum())} rows of `{name}` hold NaN or infinity, "
-                f"the first is row {int(bad.nonzero()[0])}. Leave these rows out, or look for a diverged encoder."
-            )
 
 
 def _check_settings(epochs: int, lr: float, batch_size: int, weight_decay: float, momentum: float) -> None:

@@ -1,13 +1,15 @@
 """Targets are trained in standard units and reported in the user's; statistics come from the training rows alone.
 
+So do the bins of predictors that ask which bin a target is in.
+
 Unscaled targets are a known cause of training that does not converge (`self-attention-cv#9`), and statistics of
 validation or test rows would leak.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,8 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotone.errors import CheckpointError, ShapeError
+from isotone.records import Bins
 
 Array = TypeVar("Array", np.ndarray, Tensor)
+BINS = 50  # of each target
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,7 @@ class Scaling:
     Args:
         mean: (k,) float64, user's units; k = 0 where there are no targets to scale. On a circle (2k,).
         std: as `mean`, > 0; 1 for a constant dimension.
+        bins: from the smallest to the largest training target, in standard units; None where they are not known.
         period: length of the circle in the user's unit, or None.
 
     Raises:
@@ -43,6 +48,7 @@ class Scaling:
 
     mean: Float[np.ndarray, " k"]
     std: Float[np.ndarray, " k"]
+    bins: Bins | None = None
     period: float | None = None
 
     def __post_init__(self) -> None:
@@ -54,12 +60,13 @@ class Scaling:
             )
 
     @classmethod
-    def of(cls, train_target: Float[np.ndarray, "n k"], *, period: float | None = None) -> "Scaling":
-        """Return the scaling of the training targets.
+    def of(cls, train_target: Float[np.ndarray, "n k"], *, bins: int = BINS, period: float | None = None) -> "Scaling":
+        """Return the scaling of the training targets, and their bins.
 
         Args:
             train_target: (n, k), user's units, n >= 1; safe up to 1e307, because squares are taken after scaling.
                 k may be 0.
+            bins: of each target, from the smallest to the largest.
             period: length of the circle that the targets lie on, or None.
 
         Returns:
@@ -82,7 +89,9 @@ class Scaling:
         span = np.abs(centred).max(axis=0)
         span[span == 0] = 1.0
         std = span * np.sqrt(np.square(centred / span).mean(axis=0))
-        return cls(mean=mean, std=np.where(constant | (std == 0), 1.0, std), period=period)
+        std = np.where(constant | (std == 0), 1.0, std)
+        low, high = (tuple(((end - mean) / std).tolist()) for end in (y.min(axis=0), y.max(axis=0)))
+        return cls(mean=mean, std=std, bins=Bins(low, high, bins), period=period)
 
     def standardise(self, y: Array) -> Array:
         """Return targets in standard units, on a circle (n, 2k).
@@ -122,17 +131,18 @@ class Scaling:
             y = z.astype(np.float64) * self.std + self.mean
         return y if self.period is None else _places(y, self.period)
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return `{"mean": [k numbers], "std": [k numbers]}`, on a circle `period` too; JSON keeps every digit."""
+    def to_json(self) -> dict[str, Any]:
+        """Return `mean` and `std`, k numbers each, and `bins` and `period` where there are; JSON keeps every digit."""
+        bins = {} if self.bins is None else {"bins": asdict(self.bins)}
         circle = {} if self.period is None else {"period": [self.period]}
-        return {"mean": self.mean.tolist(), "std": self.std.tolist(), **circle}
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), **bins, **circle}
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Sequence[float]]) -> "Scaling":
+    def from_json(cls, saved: Mapping[str, Any]) -> "Scaling":
         """Return the scaling that `to_json` wrote.
 
         Args:
-            saved: the mapping with `mean` and `std`.
+            saved: the mapping with `mean` and `std`, and `bins` where they are known.
 
         Returns:
             The scaling, bit for bit.
@@ -142,11 +152,14 @@ class Scaling:
         """
         try:
             mean, std = (np.array(saved[name], dtype=np.float64) for name in ("mean", "std"))
-            return cls(mean=mean, std=std, period=float(saved["period"][0]) if "period" in saved else None)
+            bins = _bins(saved.get("bins"), len(mean))
+            period = float(saved["period"][0]) if "period" in saved else None
+            return cls(mean=mean, std=std, bins=bins, period=period)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 'The saved target scaling must be {"mean": [...], "std": [...]} with k finite numbers each and '
-                f"std > 0, but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
+                f"std > 0, and bins like them, but got {saved!r}.\n"
+                "The file was changed or cut off: restore it, or train again."
             ) from error
 
     def _check(self, y: np.ndarray | Tensor) -> None:
@@ -158,6 +171,17 @@ class Scaling:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _bins(saved: Mapping[str, Any] | None, k: int) -> Bins | None:
+    """Return the saved bins; models from before there were bins have none."""
+    if saved is None:
+        return None
+    low, high = (tuple(float(x) for x in saved[name]) for name in ("low", "high"))
+    bins = Bins(low, high, int(saved["count"]))
+    if not (len(low) == len(high) == k and np.isfinite([*low, *high]).all() and bins.count >= 1):
+        raise ValueError("these are no bins")
+    return bins
 
 
 def _points(y: Array, period: float) -> Array:

@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from isotone.errors import ConfigError
 from isotone.report.collect_classes import read_classes, read_confidence
 from isotone.report.collect_probes import read_probes
+from isotone.report.intervals import read_intervals
 from isotone.report.contents import Bin, Classes, Data, Epoch, Group, Order, Points, Run, Score, Task, Views
 from isotone.report.values import LONGEST_VALUE, count, interval, number, rows, text
 
@@ -74,6 +75,7 @@ def collect(run: Path) -> Run:
         log=_parsed(run / "log.jsonl", lambda: _log(run / "log.jsonl")),
         points=points,
         views=_parsed(run / "views.npz", lambda: _views(run / "views.npz")),
+        intervals=_parsed(run / "metrics.json", lambda: read_intervals(metrics)),
         probes=_parsed(run / "probes.jsonl", lambda: read_probes(run / "probes.jsonl")),
         **judged,
     )

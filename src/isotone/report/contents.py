@@ -129,6 +129,44 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """The prediction intervals of one target: how wide, and how many of `n` test rows lie in theirs."""
+
+    target: str
+    width: float
+    n: int
+    share: Interval
+
+
+@dataclass(frozen=True)
+class GroupCoverage:
+    """The share of the `n` test rows of one group that lie in their interval."""
+
+    name: str
+    n: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The prediction intervals of a run, checked on its test rows.
+
+    Args:
+        level: share of new rows that they were to hold.
+        rows: validation rows that they were made of.
+        units: groups among these; rows where there are no groups.
+        targets: one entry a target.
+        groups: of the first target, the least covered first; empty where the run has no groups.
+    """
+
+    level: float
+    rows: int
+    units: int
+    targets: tuple[Coverage, ...]
+    groups: tuple[GroupCoverage, ...]
+
+
+@dataclass(frozen=True)
 class Probe:
     """What a probe read from the frozen representation: a row of `probes.jsonl`.
 
@@ -249,6 +287,7 @@ class Run:
     task: Task = "numbers"
     classes: Classes | None = None
     probes: tuple[Probe, ...] = ()
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True)

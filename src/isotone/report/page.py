@@ -35,6 +35,7 @@ from isotone.report.figures_classes import (
 from isotone.report.headline import Target, Verdict, judged_split, name_sides, same_data, target_scores, verdict
 from isotone.report.headline_classes import class_scores, class_verdict
 from isotone.report.headline_unlabelled import health, probe_command, unlabelled_verdict
+from isotone.report.intervals import covered_groups, interval_lines, made_of
 from isotone.report.map import embedding_maps
 from isotone.report.probes import probe_lines, probe_notes, stage_figures
 from isotone.report.writing import write_page
@@ -97,6 +98,9 @@ def render(sides: Sequence[Side]) -> str:
         probes=probe_lines(sides),
         probe_notes=probe_notes(sides),
         stages=stage_figures(sides),
+        intervals=interval_lines(sides),
+        covered=covered_groups(sides[-1]),
+        made_of=made_of(sides[-1]),
         order=_order(sides),
         maps=maps,
         map_json=htmlsafe_json_dumps({"items": maps.items, "thumbs": maps.thumbs}),

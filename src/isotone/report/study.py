@@ -20,10 +20,21 @@ MARKERS = ("o", "s", "^", "D")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a study's figure: a name, and for each x the values of all seeds."""
+    """One line of a study's figure: a name, for each x the values of all seeds, and an interval where there is one."""
 
     name: str
     values: tuple[tuple[float, ...], ...]
+    intervals: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A further table of the page: its title, columns, rows as text, and a note below it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class Study:
         command: that makes it again.
         figure: the picture, or None.
         data: what it was studied on.
+        tables: further tables.
+        held: what was the same for all, a sentence each.
     """
 
     title: str
@@ -49,9 +62,11 @@ class Study:
     command: str
     figure: Picture | None = None
     data: str = ""
+    tables: tuple[Table, ...] = ()
+    held: tuple[str, ...] = ()
 
 
-def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: str) -> Picture:
+def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: str, joined: bool = True) -> Picture:
     """Draw lines over named places, the mean of the seeds as a line and each seed as a dot.
 
     Args:
@@ -59,16 +74,27 @@ def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: st
         lines: at most four.
         axis: what x is.
         value: what y is.
+        joined: whether the places are steps of one thing; else each stands alone, with a bar for its interval.
     """
     told = [f"{line.name}: " + ", ".join(f"{_mean(seeds):.3g}" for seeds in line.values) for line in lines]
     alt = f"{value} against {axis} ({', '.join(x)}). {'; '.join(told)}."
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for line, colour, marker in zip(lines, LINES, MARKERS, strict=False):
-            axes.plot(range(len(x)), [_mean(seeds) for seeds in line.values], color=colour, label=line.name)
-            for place, seeds in enumerate(line.values):
-                axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=4, linestyle="none")
+        for number, (line, colour, marker) in enumerate(zip(lines, LINES, MARKERS, strict=False)):
+            aside = 0.0 if joined else 0.16 * (number - (len(lines) - 1) / 2)
+            places = [place + aside for place in range(len(x))]
+            means = [_mean(seeds) for seeds in line.values]
+            axes.plot(places, means, marker if not joined else "-", color=colour, label=line.name)
+            if line.intervals and joined:
+                low, high = zip(*line.intervals, strict=True)
+                axes.fill_between(places, low, high, color=colour, alpha=0.16, linewidth=0)
+            elif line.intervals:
+                for place, (low, high) in zip(places, line.intervals, strict=True):
+                    axes.plot([place, place], [low, high], color=colour, linewidth=2)
+            for place, seeds in zip(places, line.values, strict=True):
+                small = 4 if joined else 3
+                axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=small, linestyle="none")
         axes.set_xticks(range(len(x)), list(x))
         axes.set_xlabel(axis)
         axes.set_ylabel(value)

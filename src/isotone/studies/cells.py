@@ -7,7 +7,9 @@ from isotone.api import Run, fit, load, resume
 from isotone.errors import ConfigError
 from isotone.settings import read_config, resolve
 
+STARTED = {"config.yaml", "data.json", ".tmp-data.json", "bad_rows.csv", ".tmp-run.json"}  # before there is a run.json
 FILLED_IN = {"head", "teacher", "image_column", "signal", "stored_size"}  # by a run itself, from the data
+BY_CARD = {"target", "group", "split_column", "augment"}  # what a published data set fills in too
 
 
 def cell(folder: Path, table: str | Path, *, method: str, quiet: bool = False, **settings: Any) -> Run:
@@ -28,6 +30,7 @@ def cell(folder: Path, table: str | Path, *, method: str, quiet: bool = False, *
     if (folder / "run.json").exists():
         check_same(folder, resolve(method, settings).flat())
         return load(folder) if (folder / "metrics.json").exists() else resume(folder, quiet=quiet)
+    _clear(folder)
     return fit(table, method=method, out=folder, quiet=quiet, **settings)
 
 
@@ -42,9 +45,21 @@ def check_same(folder: Path, wanted: dict[str, Any]) -> None:
         ConfigError: names the first setting that differs.
     """
     kept = read_config(folder / "config.yaml")
-    for name in sorted(wanted.keys() - FILLED_IN):
+    filled = FILLED_IN | (BY_CARD if wanted.get("dataset") else set())
+    for name in sorted(wanted.keys() - filled):
         if kept.get(name) != wanted[name]:
             raise ConfigError(
                 f"{folder} was made with {name} {kept.get(name)!r}, not {wanted[name]!r}. Choose another --out, or "
                 "repeat the study with the settings it has."
             )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder in which a run was killed before it had begun, and no other."""
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    if there and {path.name for path in there} <= STARTED:
+        for path in there:
+            path.unlink()

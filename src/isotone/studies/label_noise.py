@@ -33,9 +33,16 @@ from isotone.records import Dataset, Split
 from isotone.report.study import Line, Study, line_figure, write_study
 from isotone.settings import resolve
 from isotone.studies.cells import cell
+from isotone.studies.flags import Flag, numbers, plain, whole
 
 NOISE = (0.0, 0.25, 0.5, 0.75)
-ARMS = ("pretrained", "distilled", "clusterfit", "twice as long")
+METHODS = ("baseline",)  # whose settings the command takes
+KINDS = ("pretrained", "distilled", "clusterfit", "twice as long")
+FLAGS = {
+    "--transfer": Flag("table of the task that judges; without it the same task, with right labels", plain),
+    "--noise": Flag("shares of wrong labels (default: 0,0.25,0.5,0.75)", numbers),
+    "--clusters": Flag("clusters of ClusterFit (default: the method's)", whole),
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def label_noise(
     for seed in range(seeds):
         judge = _judging_data(Path(transfer or table), settings, seed)
         for share in noise:
-            for arm in ARMS:
+            for arm in KINDS:
                 run = _run(Cell(seed, share, arm), table, folder, clusters, quiet, {**settings, "seed": seed})
                 rows.append({"seed": seed, "noise": share, "arm": arm, **_judged(run, judge)})
                 pd.DataFrame(rows).to_csv(folder / "study.csv", index=False)
@@ -154,8 +161,8 @@ def _judged(run: Run, data: Dataset) -> dict[str, float]:
 def _page(table: pd.DataFrame, name: str, command: str) -> Study:
     shares = sorted(set(table["noise"]))
     words = [f"{100 * share:g} %" for share in shares]
-    found = {(arm, share): _values(table, arm, share) for arm in ARMS for share in shares}
-    lines = [Line(arm, tuple(found[arm, share] for share in shares)) for arm in ARMS]
+    found = {(arm, share): _values(table, arm, share) for arm in KINDS for share in shares}
+    lines = [Line(arm, tuple(found[arm, share] for share in shares)) for arm in KINDS]
     return Study(
         title="Label noise",
         question=(
@@ -165,7 +172,7 @@ def _page(table: pd.DataFrame, name: str, command: str) -> Study:
         ),
         answer=tuple(_answer(found, shares)),
         columns=("transfer accuracy", *words),
-        rows=tuple((arm, *(_told(found[arm, share]) for share in shares)) for arm in ARMS),
+        rows=tuple((arm, *(_told(found[arm, share]) for share in shares)) for arm in KINDS),
         command=command,
         figure=line_figure(words, lines, axis="wrong labels", value="transfer accuracy"),
         data=name,

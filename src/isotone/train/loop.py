@@ -199,7 +199,7 @@ class _Loop:
         partners = None if self.job.partners is None else self.job.partners(index, epoch).to(device)
         batch = Batch(
             views,
-            replace(known, target=target.to(device), scaled=scaled),
+            replace(known, target=target.to(device), scaled=scaled, bins=self.job.scaling.bins),
             partners,
             step=step,
             epoch=epoch,
@@ -227,7 +227,7 @@ class _Loop:
         torch.manual_seed(key("step", self.settings.seed, self.state.step, self.accelerator.process_index))  # dropout
         cached = Cached(self.net, micro_batch=micro_batch, backward=self.accelerator.backward)
         with self.accelerator.autocast() if self.settings.precision != "no" else nullcontext():
-            out = self._loss(self.halving.agreeing(cached), batch, index)
+            out = self._loss(self.halving.agreeing(cached), replace(batch, micro_batch=micro_batch), index)
         loss = float(out.total.detach())
         if not math.isfinite(loss):
             bad = self._not_finite(batch, index)
@@ -294,7 +294,8 @@ class _Loop:
         )
         target = torch.from_numpy(self.job.dataset.target[self.val])
         known = self.tags.map(lambda x: x[self.val])
-        score = self.method.score(out, replace(known, target=target, scaled=self.job.scaling.standardise(target)))
+        scaled, bins = self.job.scaling.standardise(target), self.job.scaling.bins
+        score = self.method.score(out, replace(known, target=target, scaled=scaled, bins=bins))
         if not math.isfinite(score):
             raise self._diverged(f"the validation score is {score}", self.val)
         return score

@@ -49,17 +49,20 @@ class Progress:
         self.stream.flush()
 
     def _line(self, text: str) -> str:
-        left = _duration(self.eta_s())
+        left = duration(self.eta_s())
         return (
             f"{self.name} {100 * self.done // self.total:3d} % · step {self.done}/{self.total} · {text} · "
             f"{left} left · {100 * self.wait_share:.0f} % waiting for data"
         )
 
 
-# ----------------------------------------------------------------------------------------------------------------------
+def duration(seconds: float) -> str:
+    """Return a time as people say it; `?` where it is not known.
 
-
-def _duration(seconds: float) -> str:
+    Example:
+        >>> duration(7.2), duration(200.0), duration(9000.0)
+        ('7 s', '3 min', '2.5 h')
+    """
     if seconds != seconds:
         return "?"
     if seconds < 90:

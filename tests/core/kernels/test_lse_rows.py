@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from isotone.core.kernels import lse_rows as module
-from isotone.core.kernels.lse_rows import Positives, log_sum_exp_rows
+from isotone.core.kernels.lse_rows import Positives, log_sum_exp_among, log_sum_exp_rows
+from isotone.core.similarity import unit
 
 OWN = torch.tensor([0, 1, 2, 3, 4, 5, 6])
 ROW, COLUMN = torch.tensor([0, 0, 1, 1, 1, 2, 5]), torch.tensor([0, 0, 1, 1, 1, 2, 3, 1, -1])  # row 6 has no positive
@@ -208,3 +209,29 @@ def test_no_n_by_n_is_made_or_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         log_sum_exp_rows(a, a, torch.ones(60), own=torch.arange(60), positives=Positives(labels, labels, "in"))
     assert largest.numel == 60 * 5
     assert kept == [60 * 5]
+
+
+@pytest.mark.parametrize("form", ["out", "in"])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_rows_among_themselves_are_set_to_a_length_first(form: str, scale: float) -> None:
+    x = (scale * torch.cat([_normal(6, 3), torch.zeros(1, 3)])).requires_grad_()  # a row of zeros stays
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 0])
+    fast = log_sum_exp_among(x, 2.0, WEIGHT, positives=Positives(labels, labels, form))
+    rows = unit(x, 2.0)
+    slow = slow_rows(rows, rows, WEIGHT, own=torch.arange(7), labels=(labels, labels), form=form)
+    torch.testing.assert_close(fast, slow, rtol=1e-12, atol=1e-13)
+    found, expected = (torch.autograd.grad(value, x)[0] for value in (fast, slow))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13 / scale)
+
+
+def test_rows_among_themselves_of_many_blocks_and_twice_through() -> None:
+    x, labels = _normal(7, 3).requires_grad_(), torch.arange(7) % 2
+    whole = log_sum_exp_among(x, 1.0, WEIGHT, positives=Positives(labels, labels))
+    once, twice = (torch.autograd.grad(whole, x, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(once, twice)
+    torch.testing.assert_close(torch.autograd.grad(3 * whole, x)[0], 3 * once)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CELLS", 14)  # two rows a block
+        parts = log_sum_exp_among(x, 1.0, WEIGHT, positives=Positives(labels, labels))
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(torch.autograd.grad(parts, x)[0], once)

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from isotone.check import wide_dtype
 from isotone.core.kernels import softmax_triton
+from isotone.core.similarity import of_length, pull_back_
 
 CELLS = 2**24  # rows x columns in a block
 CACHED = 2**18  # of them worked on at a time, so that they stay in a processor's cache
@@ -77,7 +78,32 @@ def log_sum_exp_rows(
         >>> round(log_sum_exp_rows(a, torch.zeros(4, 3), torch.ones(2)).item(), 4)  # 2 ln 4
         2.7726
     """
-    return _Rows.apply(a, b, weight, own, more, positives)
+    return _Rows.apply(a, b, weight, own, more, positives, None)
+
+
+def log_sum_exp_among(
+    x: Float[Tensor, "n d"], length: float, weight: Float[Tensor, " n"], *, positives: Positives
+) -> Float[Tensor, ""]:
+    """Return `log_sum_exp_rows` of the rows of x against one another, all set to one length first.
+
+    A row does not count for itself. The gradient goes through the length in the same pass, which spares two tensors of
+    the size of x: on few rows the pages of new memory cost as much as a matrix product.
+
+    Args:
+        x: (n, d) float32 or float64; a row of zeros stays, see `isotone.core.similarity.unit`.
+        length: above 0; 1 / sqrt(temperature) makes products of rows cosine / temperature.
+        weight: (n,) constant.
+        positives: what is taken off.
+
+    Returns:
+        A float64 scalar.
+
+    Example:
+        >>> views = Positives(torch.tensor([0, 0]), torch.tensor([0, 0]))
+        >>> log_sum_exp_among(torch.ones(2, 3), 1.0, torch.ones(2), positives=views).item()  # ln 1 for each
+        0.0
+    """
+    return _Rows.apply(x, x, weight, torch.arange(len(x), device=x.device), None, positives, length)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -93,8 +119,12 @@ class _Rows(torch.autograd.Function):
         own: Tensor | None,
         more: Tensor | None,
         positives: Positives | None,
+        length: float | None,
     ) -> Tensor:
-        grad_a = torch.zeros_like(a)
+        a, norm = (a, None) if length is None else of_length(a, length)
+        b = b if norm is None else a
+        # a block of all rows writes to it, others add to it
+        grad_a = torch.empty_like(a) if a is b and len(a) * len(b) <= CELLS else torch.zeros_like(a)
         grad_b = grad_a if a is b else torch.zeros_like(b)
         grad_more = a.new_zeros(len(a), 0) if more is None else more.clone()
         total, m = torch.zeros((), dtype=wide_dtype(a.device), device=a.device), max(1, len(b))
@@ -111,6 +141,8 @@ class _Rows(torch.autograd.Function):
                     )
                 if any(ctx.needs_input_grad):
                     _add_gradient(grad_a, grad_b, s, a, b, rows)
+        if norm is not None and length is not None and any(ctx.needs_input_grad):
+            pull_back_(grad_a, a, norm, length)
         ctx.save_for_backward(grad_a, None if a is b else grad_b, None if more is None else grad_more)
         return total
 
@@ -121,7 +153,7 @@ class _Rows(torch.autograd.Function):
         grad_a, grad_b, grad_more = (
             saved if saved is None or whole else saved * grads[0] for saved in ctx.saved_tensors
         )
-        return grad_a, grad_b, None, None, grad_more, None
+        return grad_a, grad_b, None, None, grad_more, None, None
 
 
 def _slices(first: int, last: int, step: int) -> Iterator[slice]:

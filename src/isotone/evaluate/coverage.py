@@ -1,0 +1,114 @@
+"""Prediction intervals of a run: calibrated on its validation rows, checked on its test rows.
+
+The validation rows also pick the head's penalty and epoch, so its errors on them are a little too small. Measured on HC18
+(256 pixels as features, ridge and L1 head, groups held out, mean of 20 and 40 drawn splits), for 90 %: 150 validation rows
+90.2 % covered, their error 1.6 % below the test's; 40 rows 89.3 %, 8 % below. Judging each validation row by a head that
+was picked without it took the first to 90.9 % for five more fits, so it is not done.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from isotone.errors import ConfigError
+from isotone.evaluate.metrics import bootstrap
+from isotone.evaluate.subject import plain
+from isotone.predict import task_of
+from isotone.predict.conformal import Calibration, check_level
+from isotone.records import Dataset
+
+SMALLEST_GROUP = 3  # test rows; the share of one or two rows says nothing
+
+
+def calibrate(dataset: Dataset, prediction: Float[np.ndarray, "n k"]) -> Calibration:
+    """Return the errors of the validation rows, from which intervals are made; groups count as one where there are any.
+
+    Args:
+        dataset: with its split.
+        prediction: (n, k) of all rows, user's units.
+
+    Raises:
+        ShapeError: a prediction is not finite.
+    """
+    val = dataset.labelled("val")
+    group = None if dataset.group is None else dataset.group[val]
+    return Calibration.of(dataset.target[val], prediction[val], group)
+
+
+def check_interval(dataset: Dataset, level: float) -> None:
+    """Refuse, before anything is trained, intervals that the data cannot have.
+
+    Args:
+        dataset: with its split.
+        level: of the intervals; 0: none are wanted.
+
+    Raises:
+        ConfigError: what is predicted is no number, or the validation rows are too few.
+    """
+    if not level:
+        return
+    if task_of(dataset) != "numbers":
+        raise ConfigError(
+            "`interval` gives intervals around predicted numbers, but these data have no target of numbers. Leave out "
+            "--interval, or name the column: --target COLUMN."
+        )
+    val = dataset.labelled("val")
+    check_level(level, len(val) if dataset.group is None else len(np.unique(dataset.group[val])))
+
+
+def coverage(
+    dataset: Dataset, prediction: Float[np.ndarray, "n k"], calibration: Calibration, level: float, *, seed: int
+) -> dict[str, Any]:
+    """Return how many test rows lie in their interval, for each target and each group, as `metrics.json` holds it.
+
+    Args:
+        dataset: with its split.
+        prediction: (n, k) of all rows, user's units.
+        calibration: of the same predictor.
+        level: of the intervals; 0: none are wanted, and the result is empty.
+        seed: of the bootstrap. Groups are drawn whole where there are groups.
+
+    Returns:
+        `intervals`: `level`; `calibrated_on` and `calibrated_on_groups`, the validation rows and their groups; `rows`:
+        for each target `width` (high - low), `n` and `coverage` with its 95 % interval; `by_group`: `group`, `n` and
+        `coverage` of the first target in each test group of at least three rows, the least covered first.
+
+    Raises:
+        ConfigError: the calibration cannot promise this level.
+    """
+    if not level:
+        return {}
+    half = calibration.half_width(level)
+    test = dataset.labelled("test")
+    inside = np.abs(dataset.target[test] - prediction[test]) <= half  # (m, k)
+    group = None if dataset.group is None else dataset.group[test]
+    rows: list[dict[str, Any]] = []
+    for column, name in enumerate(dataset.target_names):
+        share = inside[:, column].astype(np.float64)
+        found = bootstrap(_mean_of(share), ("coverage",), len(test), group=group, seed=seed)["coverage"]
+        bounds = {key: plain(getattr(found, key)) for key in ("value", "low", "high")}
+        rows.append({"target": name, "width": 2 * float(half[column]), "n": len(test), "coverage": bounds})
+    about = {
+        "level": level,
+        "calibrated_on": len(calibration.error),
+        "calibrated_on_groups": calibration.groups,
+        "rows": rows,
+        "by_group": [] if group is None else _by_group(inside[:, 0], group),
+    }
+    return {"intervals": about}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _mean_of(share: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda w: (w @ share / w.sum(axis=1))[:, None]
+
+
+def _by_group(inside: np.ndarray, group: np.ndarray) -> list[dict[str, Any]]:
+    names, code, count = np.unique(group.astype(str), return_inverse=True, return_counts=True)
+    share = np.bincount(code.reshape(-1), weights=inside) / count
+    listed = [i for i in np.argsort(share, kind="stable") if count[i] >= SMALLEST_GROUP]
+    return [{"group": str(names[i]), "n": int(count[i]), "coverage": float(share[i])} for i in listed]

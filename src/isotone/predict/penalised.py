@@ -1,0 +1,133 @@
+"""Stage 2 for predictors with bins: all outputs fitted to the end on frozen representations, the penalty by validation.
+
+Their outputs are not the prediction, so the ridge start and the steps of `isotone.predict.linear` do not serve them:
+with those, 100 epochs on RnC's representation of the turned digits left a test MAE of 4.2 degrees (DEX), 5.4 (OR) and
+39 (CORN) where L1 has 1.9. Fitted to the end under the best of a ladder of penalties they have 1.9, 1.7 and 1.7.
+
+So here features are standardised by the training rows, and L-BFGS goes down the ladder, each fit from the one before;
+the ladder ends where three penalties in a row are worse on validation than the best so far.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotone.errors import ConfigError
+from isotone.predict.linear import check_features
+from isotone.predict.logistic import steady_scale
+from isotone.records import Predictor
+
+LADDER = tuple(np.logspace(1, -6, 15).tolist())  # strongest first, so that ties take the simpler fit
+PATIENCE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class PenalisedFit:
+    """A linear layer on raw representations: `out = h @ weight.T + bias`.
+
+    Args:
+        weight: (o, d) float32; exactly 0 for near-constant features.
+        bias: (o,) float32.
+        penalty: the one that was picked.
+        penalties: those that were tried, strongest first.
+        val_scores: validation MAE of each, in standardised units.
+    """
+
+    weight: Float[Tensor, "o d"]
+    bias: Float[Tensor, " o"]
+    penalty: float
+    penalties: tuple[float, ...]
+    val_scores: tuple[float, ...]
+
+
+def fit_penalised(
+    features: Float[Tensor, "n d"],
+    target: Float[Tensor, "n k"],
+    val_features: Float[Tensor, "m d"],
+    val_target: Float[Tensor, "m k"],
+    *,
+    predictor: Predictor,
+    penalties: Sequence[float] = LADDER,
+    max_iter: int = 100,
+) -> PenalisedFit:
+    """Fit a linear layer on frozen representations with the penalty of the lowest validation MAE of the prediction.
+
+    Formula: W, b = argmin predictor's loss of x·W + b, plus penalty / 2 * |W|², x the standardised features.
+
+    Computes in float64 on the CPU; 1,000 rows of width 512 and 50 bins take about ten seconds on one core.
+
+    Args:
+        features: (n, d) training representations.
+        target: (n, k) standardised training targets.
+        val_features: (m, d) validation representations.
+        val_target: (m, k) standardised validation targets.
+        predictor: gives the loss and turns outputs into predictions.
+        penalties: > 0, strongest first; of equals in validation MAE the strongest is taken.
+        max_iter: of L-BFGS in each fit; one that is cut short is a fit too.
+
+    Returns:
+        The layer, the standardisation folded into it.
+
+    Raises:
+        ShapeError: shapes do not fit, or a value is not finite.
+        ConfigError: no penalties, or one that is not above 0.
+
+    Example:
+        >>> from isotone.predict import predictor
+        >>> from isotone.records import Bins
+        >>> h = torch.linspace(-1, 1, 64)[:, None]
+        >>> niu = predictor("or", Bins((-1.0,), (1.0,), 21))
+        >>> fit = fit_penalised(h, h, h[::3], h[::3], predictor=niu)
+        >>> bool((niu.decode(h @ fit.weight.T + fit.bias) - h).abs().max() < 0.1)
+        True
+
+    Source: the ladder is that of linear evaluation, Kornblith et al. 2019, arXiv 1805.08974.
+    """
+    check_features(features, target, val_features, val_target)
+    if not penalties or not all(0 < penalty < float("inf") for penalty in penalties):
+        raise ConfigError(f"A penalised fit expects finite penalties above 0, but got {tuple(penalties)}.")
+    h, y, val_h, val_y = (x.detach().to("cpu", torch.float64) for x in (features, target, val_features, val_target))
+    mean, scale = (torch.from_numpy(found) for found in steady_scale(h.numpy()))
+    x, val_x = (h - mean) * scale, (val_h - mean) * scale
+    layer = x.new_zeros(x.shape[1] + 1, predictor.outputs(y.shape[1]))  # the bias comes last
+    best, scores = layer, list[float]()
+    for penalty in penalties:
+        layer = _descend(layer, x, y, predictor, penalty, max_iter)
+        scores.append(float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean()))
+        if scores[-1] < min(scores[:-1], default=float("inf")):
+            best = layer
+        if len(scores) > PATIENCE and min(scores[-PATIENCE:]) > min(scores):
+            break
+    weight = best[:-1] * scale[:, None]
+    tried = tuple(penalties)[: len(scores)]
+    return PenalisedFit(
+        weight.T.float().contiguous(),
+        (best[-1] - mean @ weight).float(),
+        tried[int(np.argmin(scores))],
+        tried,
+        tuple(scores),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _descend(start: Tensor, x: Tensor, y: Tensor, predictor: Predictor, penalty: float, max_iter: int) -> Tensor:
+    """Return the weights and bias (d + 1, o) with the lowest penalised loss."""
+    layer = start.clone().requires_grad_()
+    search = torch.optim.LBFGS(
+        [layer], max_iter=max_iter, history_size=20, line_search_fn="strong_wolfe", tolerance_grad=1e-6
+    )
+
+    def closure() -> Tensor:
+        search.zero_grad()
+        loss = predictor.loss(x @ layer[:-1] + layer[-1], y) + penalty / 2 * layer[:-1].square().sum()
+        loss.backward()
+        return loss
+
+    search.step(closure)
+    return layer.detach()

@@ -1,0 +1,246 @@
+"""Order: does the representation follow the target, or does it fall apart by a nuisance such as camera or person?
+
+Measured on the test rows of each seed: rank correlation of distances in the representation and in the target, ordered
+triples, and how well the nuisance can be read from the representation, by a linear probe and by the nearest neighbours.
+The probes are fitted on half of each nuisance's test rows, choose on a quarter and are scored on the last quarter. What
+the target alone tells of the nuisance stands beside them: a representation of the target need not tell more.
+
+Source: Zha et al. 2023, arXiv 2210.01189, table 1 and figures 1 and 6.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, Shaped
+
+from isotone.data.table import read_table, texts
+from isotone.errors import ConfigError
+from isotone.evaluate.linear import logistic
+from isotone.evaluate.order import order as measure
+from isotone.evaluate.probe import ProbeData
+from isotone.randomness import numpy_generator
+from isotone.records import Dataset
+from isotone.report.maps_still import Scatter, still_maps
+from isotone.report.study import Study, Table, write_study
+from isotone.studies.flags import Flag, plain
+from isotone.studies.grid import number
+from isotone.studies.sweep import ARMS, Sweep
+
+FLAGS = {"--nuisance": Flag("column that the representation should not tell (default: that of --group)", plain)}
+FEWEST_ROWS, MOST_NAMES = 8, 20  # test rows of a nuisance that is probed; how many of them
+NEIGHBOURS = 5
+PENALTIES = tuple(np.logspace(1, -5, 13).tolist())
+MEASURES = ("Spearman", "Kendall", "ordered triples", "linear probe", "neighbours")
+PUBLISHED = Table(
+    "As published",
+    ("AgeDB", "Spearman", "Kendall"),
+    (("L1", ".822", ".664"), ("RnC", ".971", ".870")),
+    "arXiv 2210.01189, table 1. Its figure 6 shows SkyFinder: L1 clusters by webcam, RnC forms one ordered curve.",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """Test rows whose nuisance is probed: `rows` (m,) among the test rows, `name` (m,), `part` (m,) 0 to 2 as above."""
+
+    rows: Int[np.ndarray, " m"]
+    name: Shaped[np.ndarray, " m"]
+    part: Int[np.ndarray, " m"]
+
+
+def order(
+    table: str | Path,
+    *,
+    out: str | Path,
+    arms: Sequence[str] = ARMS,
+    seeds: int = 1,
+    nuisance: str | None = None,
+    command: str = "",
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train each arm, measure the order of its representation, map it, write `study.csv` and `study.html`.
+
+    Args:
+        table: with a target.
+        out: folder of the study; runs that are finished are not made again.
+        arms: as in `isotone.studies.robustness`.
+        seeds: number of seeds, from 0 on.
+        nuisance: a column; None takes that of `group`, where there is one.
+        command: written on the page.
+        quiet: no progress.
+        settings: of `isotone fit`.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ConfigError: see `Sweep.of`, and a nuisance that is no column; DataError: see `isotone.fit`.
+    """
+    sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet)
+    lines: list[dict[str, Any]] = []
+    maps: list[Scatter] = []
+    for seed in range(seeds):
+        data = sweep.data(seed)
+        rows, names = data.labelled("test"), nuisance_of(sweep, data, nuisance)
+        probed = None if names is None else split_names(names[rows], seed)
+        y = data.target[rows]
+        for arm in sweep.arms:
+            run = sweep.run(arm, seed)
+            h = run.model.embed(data.inputs[rows])
+            found = measure(h, y, seed=0)
+            values = (found.spearman, found.kendall, found.ordered_triples)
+            told = (math.nan, math.nan) if probed is None else _read(h, probed)
+            lines.append({"arm": arm.name, "seed": seed, **dict(zip(MEASURES, (*values, *told), strict=True))})
+            if seed == 0:
+                maps.append(Scatter(arm.name, h, y[:, 0], None if names is None else names[rows]))
+        if probed is not None:
+            chance = float(np.bincount(np.unique(probed.name, return_inverse=True)[1]).max() / len(probed.name))
+            lines.append({"arm": "target alone", "seed": seed, "neighbours": neighbours(y, probed)})
+            lines.append({"arm": "most frequent", "seed": seed, "linear probe": chance, "neighbours": chance})
+    frame = pd.DataFrame(lines)
+    frame.to_csv(sweep.out / "study.csv", index=False)
+    data = sweep.data(0)
+    column = nuisance or data.group_name
+    return write_study(
+        sweep.out / "study.html", _page(frame, maps, data, column, [a.name for a in sweep.arms], command)
+    )
+
+
+def nuisance_of(sweep: Sweep, data: Dataset, column: str | None) -> Shaped[np.ndarray, " n"] | None:
+    """Return the nuisance (n,) of each row as text, or None where none is named and there are no groups.
+
+    Raises:
+        ConfigError: the table has no such column.
+    """
+    if column is None:
+        return data.group
+    read = read_table(sweep.table, sweep.resolved(sweep.arms[0]).data)
+    if column not in read.frame.columns:
+        raise ConfigError(f"{sweep.table.name} has no column {column!r} (--nuisance).")
+    return texts(read.column(column))[np.searchsorted(read.lines, data.row)]
+
+
+def split_names(name: Shaped[np.ndarray, " t"], seed: int) -> Probed | None:
+    """Return the rows of the most frequent names, each name's rows in three parts; None where fewer than two have 8.
+
+    Example:
+        >>> found = split_names(np.array(["a"] * 8 + ["b"] * 8 + ["c"]), seed=0)
+        >>> np.bincount(found.part).tolist(), len(found.rows)
+        ([8, 4, 4], 16)
+    """
+    names, count = np.unique(name, return_counts=True)
+    chosen = names[np.argsort(-count, kind="stable")][:MOST_NAMES]
+    chosen = [one for one in chosen if (name == one).sum() >= FEWEST_ROWS]
+    if len(chosen) < 2:
+        return None
+    rows: list[np.ndarray] = []
+    parts: list[np.ndarray] = []
+    for place, one in enumerate(chosen):
+        own = numpy_generator("nuisance", seed, place).permutation(np.flatnonzero(name == one))
+        share = np.arange(len(own)) / len(own)
+        rows.append(own)
+        parts.append(np.where(share < 0.5, 0, np.where(share < 0.75, 1, 2)))
+    every = np.concatenate(rows)
+    return Probed(every, name[every], np.concatenate(parts))
+
+
+def neighbours(x: Float[np.ndarray, "t d"], probed: Probed) -> float:
+    """Return the share of the rows to score whose name the five nearest other rows tell right.
+
+    Args:
+        x: of all test rows; compared by Euclidean distance, each dimension as it is.
+        probed: whose names are told.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    scored = probed.part == 2
+    known = KNeighborsClassifier(n_neighbors=NEIGHBOURS).fit(x[probed.rows[~scored]], probed.name[~scored])
+    return float(np.mean(known.predict(x[probed.rows[scored]]) == probed.name[scored]))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _sides(x: Float[np.ndarray, "t d"], probed: Probed) -> list[np.ndarray]:
+    """Return features and names of the three parts, in the order of `ProbeData`."""
+    sides: list[np.ndarray] = []
+    for part in range(3):
+        chosen = probed.part == part
+        sides += [x[probed.rows[chosen]], probed.name[chosen]]
+    return sides
+
+
+def _read(h: Float[np.ndarray, "t d"], probed: Probed) -> tuple[float, float]:
+    """Return how many names a linear probe and the nearest neighbours tell right."""
+    data = ProbeData(*_sides(h, probed))
+    return logistic(data, penalties=PENALTIES).score, neighbours(h, probed)
+
+
+def _page(
+    frame: pd.DataFrame, maps: Sequence[Scatter], data: Dataset, nuisance: str | None, arms: Sequence[str], command: str
+) -> Study:
+    probed = bool(frame["neighbours"].notna().any())
+    shown = MEASURES if probed else MEASURES[:3]
+    names = [*arms, *(["target alone", "most frequent"] if probed else [])]
+    rows = [(name, *(_told(frame[frame["arm"] == name], measure) for measure in shown)) for name in names]
+    answer: list[str] = []
+    for arm in arms[1:]:
+        first, other = (_mean(frame, name, "Spearman") for name in (arms[0], arm))
+        word = "more" if other > first else "less"
+        answer.append(
+            f"{arm} orders the test rows {word} than {arms[0]}: Spearman {other:.3f} against {first:.3f}"
+            f"{_wins(frame, arm, arms[0])}."
+        )
+        if probed:
+            a, b = (_mean(frame, name, "neighbours") for name in (arms[0], arm))
+            alone = _mean(frame, "target alone", "neighbours")
+            answer.append(
+                f"Neighbours in the representation tell {nuisance} in {100 * b:.0f} % of the rows under {arm}, in "
+                f"{100 * a:.0f} % under {arms[0]}; neighbours in the target alone in {100 * alone:.0f} %."
+            )
+    why = () if probed else ("No nuisance was probed: it needs --nuisance or --group, and two values of 8 test rows.",)
+    return Study(
+        title="Order",
+        question=(
+            "Does the representation follow the target, or does it fall apart"
+            + (f" by {nuisance}?" if probed else "?")
+            + " Each dot of the maps is a test row of the first seed."
+        ),
+        answer=tuple(answer) or (f"{arms[0]}: Spearman {_mean(frame, arms[0], 'Spearman'):.3f}.",),
+        columns=("method", *(f"{nuisance}, {x}" if x in MEASURES[3:] else x for x in shown)),
+        rows=tuple(rows),
+        command=command,
+        figure=still_maps(maps, data.target_names[0], nuisance or ""),
+        data=data.name,
+        tables=(PUBLISHED,),
+        held=(
+            "Spearman and Kendall: of distances in the representation and in the target, over pairs of test rows; "
+            "ordered triples: the share in which what is closer in target is closer there too; chance is 0.5.",
+            f"Linear probe and neighbours: the share of test rows whose {nuisance or 'nuisance'} is told right, among "
+            f"at most {MOST_NAMES} values with {FEWEST_ROWS} test rows or more. Lower is better: less fragmented.",
+            "Mean over the seeds, and the lowest and highest of them.",
+            *why,
+        ),
+    )
+
+
+def _told(frame: pd.DataFrame, column: str) -> str:
+    x = frame[column].dropna().to_numpy()
+    if not len(x):
+        return ""
+    return number(x.mean()) + (f" ({number(x.min())} to {number(x.max())})" if len(x) > 1 else "")
+
+
+def _mean(frame: pd.DataFrame, arm: str, column: str) -> float:
+    return float(frame[column][frame["arm"] == arm].mean())
+
+
+def _wins(frame: pd.DataFrame, arm: str, first: str) -> str:
+    a, b = (frame["Spearman"][frame["arm"] == name].to_numpy() for name in (arm, first))
+    return f", higher in {int((a > b).sum())} of {len(a)} seeds" if len(a) > 1 else ""

@@ -1,0 +1,146 @@
+"""The tuning budget, the same for every arm: a grid of learning rates and weight decays, tried on seed 0 alone.
+
+Chosen by the error on the validation rows; the test rows are never looked at. The grid, each error and the choice are
+kept and shown.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from isotone import check
+from isotone.errors import ConfigError
+from isotone.settings import Settings
+from isotone.train.loop import ADAMW_LR
+
+FACTORS = (1 / 3, 1.0, 3.0)  # times the arm's default learning rate
+Tune = Literal["lr", "none"]
+
+
+@dataclass(frozen=True)
+class Try:
+    """One point of the grid; None leaves the setting as it is."""
+
+    lr: float | None = None
+    weight_decay: float | None = None
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Settings of `isotone fit` that it changes."""
+        given = {"lr": self.lr, "weight_decay": self.weight_decay}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def name(self) -> str:
+        """For folders: `lr0.2-wd0.001`; empty where nothing is changed."""
+        short = {"lr": "lr", "weight_decay": "wd"}
+        return "-".join(f"{short[name]}{value:g}" for name, value in self.settings.items())
+
+    @property
+    def title(self) -> str:
+        """For people: `lr 0.2, weight decay 0.001`."""
+        told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in self.settings.items())
+        return told or "defaults"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was tried for one run, and what was taken.
+
+    Args:
+        name: of what is trained, for people.
+        tries: the grid.
+        errors: of each, on the validation rows of seed 0; infinite where training diverged.
+    """
+
+    name: str
+    tries: tuple[Try, ...]
+    errors: tuple[float, ...]
+
+    @property
+    def chosen(self) -> Try:
+        """The try of the least error, of equals the first.
+
+        Raises:
+            ConfigError: every try diverged.
+        """
+        if not any(math.isfinite(error) for error in self.errors):
+            raise ConfigError(f"{self.name} diverged with every setting tried ({self._tried()}). Try lower --lrs.")
+        return self.tries[self.errors.index(min(self.errors))]
+
+    @property
+    def told(self) -> str:
+        """The grid and the choice in a line."""
+        if len(self.tries) == 1:
+            return f"{self.name}: {self.chosen.title}, nothing tuned."
+        found = [
+            f"{one.title}: {'diverged' if math.isinf(error) else f'{error:.4g}'}"
+            + (" (taken)" if one == self.chosen else "")
+            for one, error in zip(self.tries, self.errors, strict=True)
+        ]
+        edge = " The choice is at the edge of the learning rates tried; a wider grid may do better."
+        return f"{self.name}: {'; '.join(found)}.{edge if self._at_edge() else ''}"
+
+    def _at_edge(self) -> bool:
+        rates = sorted({one.lr for one in self.tries if one.lr is not None})
+        return len(rates) > 1 and self.chosen.lr in (rates[0], rates[-1])
+
+    def _tried(self) -> str:
+        return "; ".join(one.title for one in self.tries)
+
+
+def grid(settings: Settings, *, tune: Tune, lrs: Sequence[float], weight_decays: Sequence[float]) -> tuple[Try, ...]:
+    """Return what is tried for one run.
+
+    Args:
+        settings: of the run.
+        tune: `lr` tries a third, one and three times the arm's own learning rate; `none` tries nothing.
+        lrs: learning rates to try in place of those.
+        weight_decays: to try with each learning rate; none leaves the setting as it is.
+
+    Raises:
+        ConfigError: values out of range; a grid together with `none`.
+
+    Example:
+        >>> from isotone.settings import resolve
+        >>> [one.name for one in grid(resolve("rnc", {}), tune="lr", lrs=(), weight_decays=())]
+        ['lr0.17', 'lr0.5', 'lr1.5']
+    """
+    check.choice("tune", tune, ("lr", "none"))
+    if tune == "none" and (lrs or weight_decays):
+        raise ConfigError("--tune none tries nothing, but a grid is given. Leave out one of the two.")
+    for rate in lrs:
+        check.positive("lrs", rate)
+    for decay in weight_decays:
+        check.between("weight_decays", decay, 0, 1)
+    rates: list[float | None] = list(dict.fromkeys(lrs))
+    if not rates:
+        own = own_lr(settings)
+        rates = [None] if tune == "none" else [float(f"{own * factor:.2g}") for factor in FACTORS]
+    decays: list[float | None] = list(dict.fromkeys(weight_decays)) or [None]
+    return tuple(Try(rate, decay) for rate in rates for decay in decays)
+
+
+def own_lr(settings: Settings) -> float:
+    """Return the learning rate that a run has where nothing is tuned: the user's, else the method's default."""
+    default = ADAMW_LR if settings.train.optimizer == "adamw" else settings.method.default_lr
+    return settings.train.lr or default
+
+
+def validation_error(metrics: dict[str, Any], spread: dict[str, float]) -> float:
+    """Return a run's error on its validation rows: MAE in standard deviations, mean over the targets; or 1 - accuracy.
+
+    Args:
+        metrics: of the run.
+        spread: standard deviation of each target, so that several can be averaged; empty for classes.
+
+    Example:
+        >>> row = {"split": "val", "role": "model", "target": "age", "mae": {"value": 3.0}}
+        >>> validation_error({"rows": [row]}, {"age": 2.0})
+        1.5
+    """
+    rows = [row for row in metrics["rows"] if row["split"] == "val" and row["role"] == "model"]
+    if "accuracy" in rows[0]:
+        return 1 - float(rows[0]["accuracy"]["value"])
+    return sum(float(row["mae"]["value"]) / (spread[row["target"]] or 1.0) for row in rows) / len(rows)
