@@ -70,6 +70,12 @@ def test_what_the_data_cannot_have_is_refused(dataset: Dataset) -> None:
         "99 % intervals need validation rows of at least 99 groups (rows, where there are no groups), but there are 15. "
         "Ask for at most --interval 0.93, or for more of them: --val-fraction."
     )
+    with pytest.raises(ConfigError) as circle:
+        check_interval(replace(dataset, geometry="circle:360"), 0.9)
+    assert str(circle.value) == (
+        "`interval` gives intervals on a line, but the targets lie on a circle (geometry circle:360). Leave out "
+        "--interval."
+    )
     check_interval(replace(dataset, group=None), 0.98)  # 60 rows, each its own group
 
 

@@ -1,5 +1,7 @@
 """Errors of rows and seeds, and their joint resamples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,11 @@ def test_one_target_keeps_its_unit_and_several_are_standardised() -> None:
     # the training rows (the first 3) have standard deviations of 0.943 and 9.43, so 1 and 10 weigh the same
     found = absolute_errors(two, np.array([4]), np.array([[2.0, 20.0]]))
     assert found == pytest.approx([1 / np.std([0.0, 2.0, 0.0])])
+
+
+def test_on_a_circle_the_error_goes_the_short_way() -> None:
+    data = replace(_data(np.array([[0.0], [90.0], [350.0], [10.0]])), geometry="circle:360")
+    assert absolute_errors(data, np.array([2, 3]), np.array([[15.0], [340.0]])).tolist() == [25.0, 30.0]
 
 
 def test_a_class_is_right_or_wrong() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -82,9 +83,10 @@ def load_arrays(
         category_name=None if codes is None else label.names[0],
         sequence=recording,
         time=when,
-        geometry=settings.geometry,
     )
-    return wrong_labels(made, settings.label_noise, seed)
+    return wrong_labels(
+        replace(made, geometry=settings.geometry if made.target_names else "line"), settings.label_noise, seed
+    )
 
 
 def array_inputs(X: object, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:

@@ -138,7 +138,8 @@ def read(
     dataset, found = load_table(Path(data), settings, seed, progress, labels=labels)
     noted = sorted((p for p in found.problems if not p.fatal), key=lambda p: p.row is not None)  # the table's first
     warnings = [str(problem) for problem in noted]
-    return Found(dataset, warnings, None if found.keep.all() else bad_rows(found))
+    bad = any(problem.row is not None for problem in found.fatal)  # a recording without windows has no row to drop
+    return Found(dataset, warnings, bad_rows(found) if bad else None)
 
 
 def as_split(dataset: Dataset, own: Dataset) -> Dataset:

@@ -45,7 +45,7 @@ def check_interval(dataset: Dataset, level: float) -> None:
         level: of the intervals; 0: none are wanted.
 
     Raises:
-        ConfigError: what is predicted is no number, or the validation rows are too few.
+        ConfigError: what is predicted is no number, or lies on a circle, or the validation rows are too few.
     """
     if not level:
         return
@@ -53,6 +53,11 @@ def check_interval(dataset: Dataset, level: float) -> None:
         raise ConfigError(
             "`interval` gives intervals around predicted numbers, but these data have no target of numbers. Leave out "
             "--interval, or name the column: --target COLUMN."
+        )
+    if dataset.geometry.startswith("circle"):
+        raise ConfigError(
+            f"`interval` gives intervals on a line, but the targets lie on a circle (geometry {dataset.geometry}). "
+            "Leave out --interval."
         )
     val = dataset.labelled("val")
     check_level(level, len(val) if dataset.group is None else len(np.unique(dataset.group[val])))

@@ -27,7 +27,7 @@ def by_recording(dataset: Dataset) -> tuple[Dataset, np.ndarray] | None:
     """
     if dataset.sequence is None or dataset.geometry.startswith("circle"):
         return None
-    known = np.isfinite(dataset.target).all(axis=1)
+    known = np.asarray(np.isfinite(dataset.target).all(axis=1))
     if not known.any():
         return None
     _, first, code = np.unique(dataset.sequence[known], return_index=True, return_inverse=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from isotone.evaluate.angles import beside
 from isotone.evaluate.metrics import LEVEL, Interval
 from isotone.predict.scaling import Scaling
 from isotone.randomness import numpy_generator
@@ -39,7 +40,7 @@ class Errors:
 def absolute_errors(
     data: Dataset, rows: Int[np.ndarray, " t"], prediction: Shaped[np.ndarray, "t k"]
 ) -> Float[np.ndarray, " t"]:
-    """Return the error of each row: |y - p| of one target, 0 or 1 of a class.
+    """Return the error of each row: |y - p| of one target (on a circle the short way), 0 or 1 of a class.
 
     Of several targets it is the mean of |y - p| in standard deviations of the training rows.
 
@@ -50,7 +51,7 @@ def absolute_errors(
     """
     if data.category is not None:
         return (prediction[:, 0] != data.category[rows]).astype(np.float64)
-    error = np.abs(data.target[rows] - prediction)
+    error = np.abs(data.target[rows] - beside(data.target[rows], prediction, data.geometry))
     if error.shape[1] > 1:
         error = error / np.asarray(Scaling.of(data.target[data.labelled("train")]).std)
     return error.mean(axis=1)

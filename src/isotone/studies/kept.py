@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from isotone.evaluate.angles import beside
 from isotone.predict import task_of
 from isotone.records import Dataset, Split
 
@@ -27,7 +28,7 @@ class Kept:
         split: (n,) val or test.
         group: (n,) text, or (0,) where there are no groups.
         target: (n, k) in the user's units, or (n, 1) codes of the classes.
-        prediction: (n, k), as the targets.
+        prediction: (n, k), as the targets; on a circle moved by whole turns to where the difference is the error.
     """
 
     row: Int[np.ndarray, " n"]
@@ -75,7 +76,7 @@ def held_out(dataset: Dataset, prediction: Float[np.ndarray, "n k"]) -> Kept:
         dataset.split[index].astype(str),
         np.zeros(0, str) if dataset.group is None else dataset.group[index].astype(str),
         answers(dataset)[index].astype(np.float64),
-        prediction[index].astype(np.float64),
+        beside(answers(dataset)[index], prediction[index], dataset.geometry).astype(np.float64),
     )
 
 

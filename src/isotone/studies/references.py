@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotone.evaluate.constant import constant_predictors, most_frequent_class
+from isotone.evaluate.angles import constants
+from isotone.evaluate.constant import most_frequent_class
 from isotone.evaluate.knn import knn_classes, knn_numbers
 from isotone.evaluate.probe import ProbeData
 from isotone.finish import build
@@ -20,6 +21,7 @@ from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
 from isotone.predict.scaling import Scaling
 from isotone.records import Dataset
+from isotone.relations.geometry import period_of
 from isotone.settings import Settings
 from isotone.studies.arms import Arm
 
@@ -60,7 +62,7 @@ def predicted(arm: Arm, dataset: Dataset, settings: Settings) -> Float[np.ndarra
         assert dataset.category is not None, "asked of class data only"
         return np.full((len(dataset.split), 1), float(most_frequent_class(dataset.category[train])))
     if arm.name in ("median", "mean"):
-        return np.tile(constant_predictors(dataset.target[train])[arm.name], (len(dataset.split), 1))
+        return np.tile(constants(dataset.target[train], dataset.geometry)[arm.name], (len(dataset.split), 1))
     if arm.name == "linear-raw":
         return linear(dataset, raw_features(dataset))
     return linear(dataset, build(settings, dataset, None, torch.device("cpu")).model.embed(dataset.inputs))
@@ -85,7 +87,7 @@ def linear(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "
         y, val_y = (torch.from_numpy(dataset.category[rows]) for rows in (train, val))
         fit = fit_logistic(features[train], y, features[val], val_y, classes=len(dataset.classes))
         return _out(features, fit.weight, fit.bias).argmax(dim=1, keepdim=True).double().numpy()
-    scaling = Scaling.of(dataset.target[train])
+    scaling = Scaling.of(dataset.target[train], period=period_of(dataset.geometry))
     y = torch.from_numpy(scaling.standardise(dataset.target)).float()
     fit = fit_linear(features[train], y[train], features[val], y[val], predictor=predictor("mse"), epochs=0)
     return scaling.restore(_out(features, fit.weight, fit.bias).numpy())
