@@ -1,11 +1,14 @@
 """What the regularised regressions share: the baseline's weights and score, rows in order, one target where asked."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import isotone
 from isotone.errors import ConfigError
 from isotone.methods import METHODS
 from isotone.methods.baseline import Baseline
@@ -59,6 +62,9 @@ def test_several_targets_are_refused_where_the_paper_has_one(name: str) -> None:
     one_target(owner, FACTS)
 
 
+@pytest.mark.skipif(
+    "config.getoption('--jaxtyping-packages', None)", reason="the type-checking hook refuses the argument first"
+)
 @pytest.mark.parametrize("name", REGULAR)
 def test_settings_out_of_range(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -89,3 +95,17 @@ def test_a_batch_of_two_and_constant_targets_are_finite(name: str, rows: str) ->
         assert torch.isfinite(out.total)
         assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
         method.after_step(net, memory, out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REGULAR)
+def test_a_whole_run_keeps_the_end_to_end_head_and_can_be_loaded(tmp_path: Path, name: str) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(150, 5)).astype(np.float32)
+    y = np.exp(x[:, 0] + 0.1 * draw.normal(size=150))
+    run = isotone.fit((x, y), method=name, out=tmp_path / "r", passes=10, batch_size=32, quiet=True, device="cpu")
+    roles = [row["role"] for row in run.metrics["rows"] if row["split"] == "test"]
+    assert roles == ["model", "refit", "constant", "constant"]
+    again = isotone.load(run.folder)
+    assert again.settings.method == run.settings.method
+    assert again.predict(x).tolist() == run.predict(x).tolist()

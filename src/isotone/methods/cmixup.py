@@ -1,7 +1,7 @@
 """C-Mixup: train on mixtures of two samples, the second drawn the more often the closer its target is.
 
 Where this differs from the paper's algorithm: a partner is drawn from the batch, over all processes, not from the whole
-training set. The paper reports this form, too, as cheaper and about as good.
+training set, so that no second sample has to be decoded; a rare target in a small batch has few partners but itself.
 
 Source: Yao, Wang, Zhang, Zou, Finn, "C-Mixup: Improving Generalization in Regression", NeurIPS 2022, arXiv 2210.05775,
 section 3, equation 6.

@@ -1,7 +1,8 @@
 """RankSim: the neighbours of a sample, sorted by features, are to come in the order that the targets sort them in.
 
-Where this differs from the paper: the gradient of the ranking is worked out with the loss, not handed down to it; the
-loss scale of half precision multiplies what is handed down, and would change where the ranks are compared.
+Where this differs from the paper: the weight is not handed down into the gradient of the ranking, where it, or the loss
+scale of half precision, would change how far ahead the ranks are compared. The paper's gamma and lambda are here
+`rank_weight` = gamma and `rank_interpolation` = gamma lambda, with the same value and the same gradient.
 
 Source: Gong, Mori, Tung, "RankSim: Ranking Similarity Regularization for Deep Imbalanced Regression", ICML 2022, arXiv
 2205.15236, section 3; the gradient: Vlastelica, Paulus, Musil, Martius, Rolinek 2020, arXiv 1912.02175, section 3.
@@ -32,20 +33,20 @@ class RankSim:
     representations, S^y = -|y_i - y_j|, rk(a)_j = (1 + number of entries above a_j) / M, over M rows of the batch, of
     which each target has one, drawn anew.
 
-    Ranks are flat, so their gradient is taken over a finite step: `(rk(a + u g) - rk(a)) / u`,
-    g the loss's gradient at the ranks, u `rank_interpolation`. A larger weight makes the step longer; how hard it pulls
-    is 1 / u; once the order is right there is no gradient at all.
+    Ranks are flat, so their gradient is taken over a finite step, `(rk(a + u g) - rk(a)) / u`, g the term's gradient at
+    the ranks, u `rank_interpolation`. It does not fade as the order becomes right, and is 0 once it is.
 
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.
-        rank_weight: of the term; the paper's gamma, 100 for ages.
-        rank_interpolation: how far ahead the gradient looks; the paper's lambda, 2 for ages.
+        rank_weight: of the term. The paper's 100 is for Adam, whose steps do not grow with the gradient, and for ages
+            in years; with SGD and standardised targets it drowned the error (see docs/negative.md).
+        rank_interpolation: how far ahead the gradient looks; the paper's 100 * 2 for ages.
         views: augmented copies of each sample in a batch; a target's row is drawn among all of them.
     """
 
     head: Literal["l1", "mse", "huber"] = "l1"
-    rank_weight: float = 100.0
-    rank_interpolation: float = 2.0
+    rank_weight: float = 0.05
+    rank_interpolation: float = 200.0
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"
@@ -81,8 +82,8 @@ class RankSim:
         assert batch.tags.target is not None, "the loop fills `target` for a regression data set"
         y = gather(batch.tags.target).repeat_interleave(v, 0)[:, 0]  # unscaled: what ties stays tied
         rows = one_each(y, gather(sample_draws(batch, v, "ranksim")).flatten())
-        term = ranksim(h[rows], y[rows], weight=self.rank_weight, interpolation=self.rank_interpolation)
-        return LossOutput(plain + term, {"error": plain.detach(), "ranking": term.detach()})
+        term = ranksim(h[rows], y[rows], interpolation=self.rank_interpolation)
+        return LossOutput(plain + self.rank_weight * term, {"error": plain.detach(), "ranking": term.detach()})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Do nothing."""
@@ -93,23 +94,20 @@ class RankSim:
         return end_to_end.error(self.head, out, tags)
 
 
-def ranksim(
-    z: Float[Tensor, "n d"], y: Float[Tensor, " n"], *, weight: float, interpolation: float
-) -> Float[Tensor, ""]:
-    """Return `weight * sum over i of mean over j of (rk(cos(z_i, z_j)) - rk(-|y_i - y_j|))^2`, ranks divided by n.
+def ranksim(z: Float[Tensor, "n d"], y: Float[Tensor, " n"], *, interpolation: float) -> Float[Tensor, ""]:
+    """Return `sum over i of mean over j of (rk(cos(z_i, z_j)) - rk(-|y_i - y_j|))^2`, ranks divided by n.
 
     Args:
         z: (n, d) representations.
         y: (n,) targets, no two the same.
-        weight: at least 0; 0 has neither value nor gradient.
         interpolation: above 0.
 
     Example:
         >>> z, y = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), torch.tensor([1.0, 2.0, 4.0])
-        >>> round(ranksim(z, y, weight=1.0, interpolation=1.0).item(), 4)  # row 2's cosines tie, its targets do not
+        >>> round(ranksim(z, y, interpolation=1.0).item(), 4)  # row 2's cosines tie, its targets do not
         0.037
     """
-    return _Ranking.apply(cosine(z, z), ranks(-(y[:, None] - y[None, :]).abs()), weight, interpolation)
+    return _Ranking.apply(cosine(z, z), ranks(-(y[:, None] - y[None, :]).abs()), interpolation)
 
 
 def ranks(a: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
@@ -145,13 +143,13 @@ class _Ranking(torch.autograd.Function):
     """The term of similarities (n, n) and wanted ranks (n, n)."""
 
     @staticmethod
-    def forward(ctx: Any, s: Tensor, wanted: Tensor, weight: float, interpolation: float) -> Tensor:
+    def forward(ctx: Any, s: Tensor, wanted: Tensor, interpolation: float) -> Tensor:
         found = ranks(s)
-        slope = weight * 2 * (found - wanted) / s.shape[1]
+        slope = 2 * (found - wanted) / s.shape[1]
         ahead = ranks(s + interpolation * slope)
         ctx.save_for_backward((ahead - found) / interpolation)
-        return weight * (found - wanted).square().mean(1).sum()
+        return (found - wanted).square().mean(1).sum()
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return grads[0] * ctx.saved_tensors[0], None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return grads[0] * ctx.saved_tensors[0], None, None
