@@ -38,7 +38,7 @@ def refusal(tmp_path):
         ("mobilenetv3_small_050", "image", (3, 32, 32), 1024),
     ],
 )
-@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("norm", ["batch", "group", "channel"])
 def test_an_encoder_gives_vectors_and_gradients(name, kind, shape, width, norm):
     encoder, d = build_encoder(name, kind=kind, shape=shape, norm=norm)
     out = encoder(torch.rand(2, *shape))
@@ -179,7 +179,7 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
             "The encoder 'cnn-1d' does not take views of shape (1, 15): Calculated padded input size per channel: (3). "
             "Kernel size: (4). Kernel size can't be greater than actual input size. Use longer windows.",
         ),
-        ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group."),
+        ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group, channel."),
         ({"pretrained": True, "weights": "x"}, "Expected `pretrained` or `weights`, got both. Leave one out."),
         (
             {"pretrained": True},
