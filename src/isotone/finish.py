@@ -28,7 +28,7 @@ from isotone.folder import existing, write_json
 from isotone.methods.needs import check_views, needs_label, suited
 from isotone.nets.encoders import build_encoder, pretrained_statistics
 from isotone.nets.network import Network
-from isotone.nets.norms import group_norm
+from isotone.nets.norms import with_norm
 from isotone.predict import task_of
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key
@@ -207,7 +207,7 @@ def _encoder(settings: Settings, name: str, kind: Kind, shape: tuple[int, ...]) 
 
 
 def _custom(encoder: nn.Module, shape: tuple[int, ...], norm: str) -> tuple[nn.Module, int]:
-    encoder = group_norm(encoder) if norm == "group" else encoder
+    encoder = with_norm(encoder, norm)
     training = encoder.training
     with torch.no_grad():
         h = encoder.eval()(torch.zeros(2, *shape))

@@ -29,7 +29,8 @@ class NetSettings:
         encoder: small-cnn, resnet18 (as published), resnet18-small (3x3 stem), mlp (rows), cnn-1d, resnet-1d or eegnet
             (signals), or any timm model; auto takes small-cnn up to 96 px, resnet18 above, mlp for rows, cnn-1d for
             signals.
-        norm: batch, or group where batches are small, correlated or spread over processes.
+        norm: batch; group where batches are small, correlated or spread over processes; channel is group that lets no
+            place or moment know of the others, for cpc on signals.
         pretrained: start from timm's weights (the only setting that uses the network).
         weights: safetensors file of encoder weights to start from.
         augment: augmentations of training views, a list or none; mild is flip and light, which keep sizes and counts.
@@ -37,7 +38,7 @@ class NetSettings:
     """
 
     encoder: str = "auto"
-    norm: Literal["batch", "group"] = "batch"
+    norm: Literal["batch", "group", "channel"] = "batch"
     pretrained: bool = False
     weights: str | None = None
     augment: tuple[str, ...] = ("mild",)

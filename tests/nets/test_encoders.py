@@ -40,7 +40,7 @@ def refusal(tmp_path):
         ("mobilenetv3_small_050", "image", (3, 32, 32), 1024),
     ],
 )
-@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("norm", ["batch", "group", "channel"])
 def test_an_encoder_gives_vectors_and_gradients(name, kind, shape, width, norm):
     encoder, d = build_encoder(name, kind=kind, shape=shape, norm=norm)
     out = encoder(torch.rand(2, *shape))
@@ -192,7 +192,7 @@ def test_a_file_that_is_none_or_no_safetensors_is_refused(tmp_path, refusal):
             "The encoder 'resnet-1d' needs windows of at least 32 samples, but these have 31. Use longer windows or "
             "another encoder: cnn-1d takes 16 samples.",
         ),
-        ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group."),
+        ({"norm": "layer"}, "Unknown norm 'layer'. Known: batch, group, channel."),
         ({"pretrained": True, "weights": "x"}, "Expected `pretrained` or `weights`, got both. Leave one out."),
         (
             {"pretrained": True},

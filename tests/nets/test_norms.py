@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from isotone.nets.norms import group_norm, has_batch_norm
+from isotone.nets.norms import NORMS, ChannelNorm, channel_norm, group_norm, has_batch_norm, with_norm
 
 
 def net():
@@ -58,3 +58,31 @@ def test_the_mode_is_kept():
 
 def test_no_batch_norm_is_found_where_there_is_none():
     assert not has_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.GroupNorm(1, 2)))
+
+
+def test_channel_norm_is_layer_norm_over_the_channels_of_each_place():
+    before = net()
+    nn.init.constant_(before[1].weight, 2.0)
+    after = channel_norm(before)
+    assert not has_batch_norm(after)
+    assert [type(after[1]), type(after[3][1])] == [ChannelNorm, ChannelNorm]
+    assert torch.equal(after[1].weight, before[1].weight)
+    x = torch.rand(4, 48, 5, 6)
+    found = after[1](x)
+    torch.testing.assert_close(found[2, :, 3, 4], nn.functional.layer_norm(x[2, :, 3, 4], (48,)) * 2)
+    x[2, :, 0, 0] += 1
+    assert torch.equal(after[1](x)[:, :, 1:], found[:, :, 1:])
+
+
+def test_channel_norm_of_rows_and_of_a_norm_without_weights():
+    after = channel_norm(nn.BatchNorm1d(8, affine=False).eval())
+    assert (after.weight, after.bias, after.training) == (None, None, False)
+    x = torch.randn(3, 8)
+    torch.testing.assert_close(after(x), nn.functional.layer_norm(x, (8,)))
+
+
+def test_the_norms_by_name():
+    before = net()
+    assert with_norm(before, "batch") is before
+    kinds = [type(with_norm(before, norm)[1]) for norm in NORMS]
+    assert kinds == [nn.BatchNorm2d, nn.GroupNorm, ChannelNorm]

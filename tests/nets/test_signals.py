@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from isotone.nets.norms import group_norm
+from isotone.nets.norms import channel_norm, group_norm
 from isotone.nets.signals import CNN1d, Framed
 
 
@@ -28,6 +28,16 @@ def test_a_frame_sees_50_samples() -> None:
     seen = x.grad[0, 0].nonzero().flatten()
     assert int(seen.max() - seen.min()) + 1 == 50  # 1 + 7 + 3 * (2 + 4 + 8)
     assert int(seen.min()) <= 160 <= int(seen.max())  # its own 16 samples among them
+
+
+def test_with_channel_norm_a_frame_knows_nothing_of_what_comes_after_it() -> None:
+    """With group norm it does: the mean and variance of the window hold the future."""
+    now = torch.randn(1, 1, 320)
+    later = torch.cat([now[..., :160], 3 + 2 * torch.randn(1, 1, 160)], dim=-1)
+    for norm, knows in ((channel_norm, False), (group_norm, True)):
+        encoder = norm(CNN1d(1))
+        same = torch.equal(encoder.frames(now)[:, :8], encoder.frames(later)[:, :8])
+        assert same != knows
 
 
 def test_frames_survive_group_norm() -> None:

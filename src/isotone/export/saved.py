@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from isotone.data.views import Views
 from isotone.errors import CheckpointError, ConfigError
 from isotone.nets.encoders import build_encoder
-from isotone.nets.norms import group_norm
+from isotone.nets.norms import with_norm
 from isotone.predict import predictor
 from isotone.predict.conformal import Calibration
 from isotone.predict.scaling import Scaling
@@ -33,7 +33,7 @@ class Model:
         scaling: of the targets; of none (k = 0) where there are classes or no labels.
         head_name: predictor that decodes the head's outputs; `none` where there is no head.
         encoder_name: as `build_encoder` knows it, or `custom` for a module of the user's.
-        norm: batch or group.
+        norm: batch, group or channel.
         kind: image, rows or signal.
         shape: of one encoder input, (c, h, w), (f,) or (c, t).
         target_names: k names.
@@ -192,8 +192,8 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         raise ConfigError("this run was made with an encoder of your own: pass it as load(run, encoder=module).")
     if encoder is None:
         encoder = build_encoder(about["encoder"], kind=about["kind"], shape=shape, norm=about["norm"])[0]
-    elif about["norm"] == "group":
-        encoder = group_norm(encoder)
+    else:
+        encoder = with_norm(encoder, about["norm"])
     weight = tensors.get("head.weight")
     head = None if weight is None else nn.Linear(weight.shape[1], weight.shape[0])
     _fill(encoder, "encoder.", tensors, folder)

@@ -41,7 +41,9 @@ class CPC:
     default, which reads phones at 64.6 %, and at 57.3 % without the sample's own. Afterwards the encoder alone is used,
     on whole signals and images. For signals it needs local features (`frames`), as cnn-1d has; for images it is given
     patches, so it must take smaller images than those it is used on. Batch norm mixes the pieces of a batch, and the
-    paper has none for images: use group norm there.
+    paper has none for images: use --norm group there, which normalises each patch alone. A signal it normalises whole,
+    so that each frame knows the mean and variance of what is to be predicted: use --norm channel, frame by frame, as
+    the public audio code does.
 
     Args:
         steps: how many steps ahead are predicted, the paper's 12; at most the frames less one, of images at most 5.

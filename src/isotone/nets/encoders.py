@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from isotone.errors import ConfigError, nearest
 from isotone.nets import eegnet, resnet1d
-from isotone.nets.norms import group_norm, has_batch_norm
+from isotone.nets.norms import NORMS, has_batch_norm, with_norm
 from isotone.nets.signals import CNN1d
 from isotone.nets.timm_import import import_timm
 from isotone.randomness import key
@@ -59,7 +59,8 @@ def build_encoder(
         kind: what the data are: timm's models are for images, `mlp` for rows, `cnn-1d`, `resnet-1d` and `eegnet` for
             signals.
         shape: of one view: (c, h, w), (f,) or (c, t).
-        norm: `batch`, or `group`, which replaces batch norm so that no sample's result depends on its batch.
+        norm: `batch`; or `group` or `channel`, which replace batch norm so that no sample's result depends on its
+            batch, with `channel` no place's on another (`isotone.nets.norms`).
         pretrained: start from timm's published weights; needs network or timm's cache. Normalise the views with
             `pretrained_statistics`.
         weights: a safetensors file of the encoder's weights; timm's files fit, their classifier is left out.
@@ -78,20 +79,20 @@ def build_encoder(
         (torch.Size([2, 512]), 512)
     """
     _check_kind(name, kind, shape)
-    if norm not in ("batch", "group"):
-        raise ConfigError(f"Unknown norm {norm!r}.{nearest(norm, ('batch', 'group'))} Known: batch, group.")
+    if norm not in NORMS:
+        raise ConfigError(f"Unknown norm {norm!r}.{nearest(norm, NORMS)} Known: {', '.join(NORMS)}.")
     if pretrained and weights is not None:
         raise ConfigError("Expected `pretrained` or `weights`, got both. Leave one out.")
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed, which would also reseed every accelerator
         torch.default_generator.manual_seed(key("weights", seed))
         encoder = _create(name, tuple(shape), pretrained)
-    if norm == "group":
+    if norm != "batch":
         if pretrained and has_batch_norm(encoder):
             raise ConfigError(
-                f"The published weights of {name!r} rest on batch norm, but norm is 'group'. Use norm 'batch'."
+                f"The published weights of {name!r} rest on batch norm, but norm is {norm!r}. Use norm 'batch'."
             )
-        encoder = group_norm(encoder)
+        encoder = with_norm(encoder, norm)
     if weights is not None:
         _load(encoder, name, Path(weights))
     return encoder, _width(encoder, name, kind, tuple(shape))

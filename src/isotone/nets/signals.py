@@ -28,7 +28,7 @@ class CNN1d(nn.Module):
 
     A window of t samples has t // 16 frames; a frame sees 50 samples, so neighbouring frames overlap.
 
-    With group norm a frame also knows the mean and variance of its whole window.
+    With group norm a frame also knows the mean and variance of its whole window; with channel norm it does not.
 
     Args:
         channels: of the signals.
