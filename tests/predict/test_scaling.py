@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from isotone.errors import CheckpointError, ShapeError
 from isotone.predict.scaling import Scaling
+from isotone.records import Bins
 
 numbers = st.floats(min_value=-1e9, max_value=1e9)
 
@@ -45,14 +46,19 @@ def test_standardised_training_targets_have_mean_0_and_std_1(y: np.ndarray, scal
 
 def test_by_hand() -> None:
     scaling = Scaling.of(np.array([[1.0, 10.0], [3.0, 10.0]]))
-    assert scaling.to_json() == {"mean": [2.0, 10.0], "std": [1.0, 1.0]}
+    assert scaling.to_json() == {
+        "mean": [2.0, 10.0],
+        "std": [1.0, 1.0],
+        "bins": {"low": (-1.0, 0.0), "high": (1.0, 0.0), "count": 50},
+    }
     assert scaling.standardise(np.array([[5.0, 12.0]])).tolist() == [[3.0, 2.0]]
 
 
 @pytest.mark.parametrize("value", [0.1, 1e300, -7.0, 0.0])
 def test_constant_dimension_is_exact(value: float) -> None:
     scaling = Scaling.of(np.full((49, 1), value))  # the rounded mean of 49 times 0.1 is not 0.1
-    assert scaling.to_json() == {"mean": [value], "std": [1.0]}
+    assert (scaling.mean.tolist(), scaling.std.tolist()) == ([value], [1.0])
+    assert scaling.bins == Bins((0.0,), (0.0,), 50)
     assert scaling.standardise(np.full((2, 1), value)).tolist() == [[0.0], [0.0]]
 
 
@@ -123,13 +129,18 @@ def test_constructor_refuses_a_zero_std() -> None:
         {"mean": [0.0], "std": [1.0, 1.0]},
         {"mean": ["a"], "std": [1.0]},
         {"mean": [0.0], "std": [-1.0]},
+        {"mean": [0.0], "std": [1.0], "bins": {"low": [0.0], "high": [1.0]}},
+        {"mean": [0.0], "std": [1.0], "bins": {"low": [0.0, 0.0], "high": [1.0, 1.0], "count": 5}},
+        {"mean": [0.0], "std": [1.0], "bins": {"low": [0.0], "high": [float("nan")], "count": 5}},
+        {"mean": [0.0], "std": [1.0], "bins": {"low": [0.0], "high": [1.0], "count": 0}},
+        {"mean": [0.0], "std": [1.0], "bins": [0.0, 1.0, 5]},
     ],
 )
 @pytest.mark.usefixtures("unhooked")
 def test_from_json_refuses_a_changed_file(saved: dict[str, list[float]]) -> None:
     expected = (
         'The saved target scaling must be {"mean": [...], "std": [...]} with k finite numbers each and std > 0, '
-        f"but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
+        f"and bins like them, but got {saved!r}.\nThe file was changed or cut off: restore it, or train again."
     )
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
         Scaling.from_json(saved)
@@ -137,7 +148,20 @@ def test_from_json_refuses_a_changed_file(saved: dict[str, list[float]]) -> None
 
 def test_no_targets_are_scaled_to_none() -> None:
     scaling = Scaling.of(np.empty((5, 0)))
-    assert scaling.to_json() == {"mean": [], "std": []}
+    assert scaling.to_json() == {"mean": [], "std": [], "bins": {"low": (), "high": (), "count": 50}}
     assert scaling.standardise(torch.empty(3, 0)).shape == (3, 0)
     assert scaling.restore(np.empty((3, 0))).shape == (3, 0)
     assert Scaling.from_json(scaling.to_json()).mean.shape == (0,)
+
+
+def test_bins_go_from_the_smallest_to_the_largest_training_target() -> None:
+    scaling = Scaling.of(np.array([[10.0, 5.0], [30.0, 5.0], [50.0, 5.0]]), bins=7)
+    assert scaling.bins is not None
+    assert scaling.bins.count == 7
+    ends = scaling.restore(np.array([scaling.bins.low, scaling.bins.high]))
+    np.testing.assert_allclose(ends, [[10.0, 5.0], [50.0, 5.0]], rtol=1e-15)
+    assert Scaling.from_json(json.loads(json.dumps(scaling.to_json()))).bins == scaling.bins
+
+
+def test_models_from_before_there_were_bins_have_none() -> None:
+    assert Scaling.from_json({"mean": [0.0], "std": [1.0]}).bins is None
