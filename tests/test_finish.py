@@ -1,6 +1,7 @@
 """From data set to judged run: what is fitted on what."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -94,6 +95,56 @@ def test_classes_from_data_to_predictions(tmp_path: Path) -> None:
     assert kept["classes"].tolist() == list("0123456789")
     assert [kept["classes"][int(code)] for code in kept["prediction"][:, 0]] == run.predict(IMAGES).tolist()
     assert (run.folder / "report.html").is_file()
+
+
+ROWS = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+FAR = np.stack([3 * ROWS[:, 0] + ROWS[:, 1], ROWS[:, 2] ** 2], axis=1)  # two targets
+SOON = {"passes": 4, "batch_size": 32, "quiet": True, "device": "cpu", "head_bins": 6}
+
+
+@pytest.mark.parametrize(("method", "head"), [("baseline", "dex"), ("rnc", "or")])
+def test_heads_with_bins_end_to_end_and_on_a_frozen_encoder(tmp_path: Path, method: str, head: str) -> None:
+    run = isotone.fit((ROWS, FAR), method=method, head=head, out=tmp_path / "r", **SOON)
+    assert ("refit" in _roles(run)) == (method == "baseline")
+    found, kept = run.predict(ROWS), np.load(run.folder / "features.npz", allow_pickle=False)
+    train = FAR[kept["split"] == "train"]
+    assert found.shape == (120, 2)
+    assert np.all((found > train.min(axis=0) - 1e-3) & (found < train.max(axis=0) + 1e-3))
+    np.testing.assert_allclose(found, kept["prediction"], rtol=1e-4, atol=1e-4)
+    assert run.model.scaling.bins is not None
+    assert run.model.scaling.bins.count == 6
+    assert run.metrics["rows"][0]["model"] == f"{method}, {head} head"
+
+
+@pytest.mark.parametrize("labels", ["numbers", "classes"])
+def test_fine_tuning_trains_encoder_and_head_and_goes_on(tmp_path: Path, labels: str) -> None:
+    chosen = {"head": "dex"} if labels == "numbers" else {"category": True, "method": "supcon"}
+    y = FAR[:, 0] if labels == "numbers" else (FAR[:, 0] > 0).astype(int)
+    settings = {**SOON, **chosen, "scheme": "finetune", "finetune_passes": 6}
+    run = isotone.fit((ROWS, y), out=tmp_path / "r", **settings)
+    assert _roles(run)[:2] == ["model", "refit"]
+    assert run.metrics["rows"][0]["model"].startswith("rnc fine-tuned" if labels == "numbers" else "supcon fine-tuned")
+    scores = run.metrics["finetune"]
+    assert scores["val_score"] <= scores["val_score_before"]
+    log = [json.loads(line) for line in (run.folder / "finetune" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == list(range(1, 7))
+    frozen = isotone.fit((ROWS, y), out=tmp_path / "f", **{**settings, "scheme": "frozen"})
+    kept = scores["val_score"] == scores["val_score_before"]
+    assert np.array_equal(frozen.embed(ROWS), run.embed(ROWS)) == kept
+    found = run.predict(ROWS).tolist()
+    (run.folder / "metrics.json").unlink()  # killed after the training, and before the last fine-tuning steps
+    shutil.rmtree(run.folder / "model")
+    for newest in sorted((run.folder / "finetune" / "checkpoints").iterdir())[-1:]:
+        shutil.rmtree(newest)
+    assert isotone.resume(run.folder, (ROWS, y), quiet=True).predict(ROWS).tolist() == found
+
+
+def test_fine_tuning_without_labels_or_end_to_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="baseline trains encoder and head together already"):
+        isotone.fit((ROWS, FAR), method="baseline", scheme="finetune", out=tmp_path / "r", **SOON)
+    with pytest.raises(ConfigError, match="the data have none"):
+        isotone.fit(ROWS, method="toy", scheme="finetune", out=tmp_path / "r", **SOON)
+    assert not (tmp_path / "r").exists()
 
 
 @dataclass(frozen=True)

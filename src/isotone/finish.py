@@ -18,10 +18,11 @@ from isotone.data.partners import Partners, neighbour_views, second_views
 from isotone.data.views import Views, feature_statistics
 from isotone.errors import ConfigError
 from isotone.evaluate.coverage import calibrate, check_interval, coverage
+from isotone.evaluate.finetune import Tuned, tune
 from isotone.evaluate.judge import judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
 from isotone.evaluate.online import online
-from isotone.evaluate.stage_two import fit_head
+from isotone.evaluate.stage_two import FittedHead, check_scheme, fit_head
 from isotone.export.saved import Model, save_model
 from isotone.export.teacher import load_teacher, taught
 from isotone.folder import existing, write_json
@@ -72,7 +73,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         device: where a teacher is asked, and partners are made, where the method has them.
 
     Raises:
-        ConfigError: the method, the head, the encoder, its weights, the views, or the teacher do not fit the data.
+        ConfigError: method, head, scheme, encoder, its weights, views or teacher do not fit the data or each other.
         DataError: no row has a neighbour in time, where the method pairs neighbours.
     """
     settings = replace(settings, method=suited(_placed(settings.method), dataset))
@@ -104,12 +105,14 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         built = method.build(encoder, facts)
         memory = method.memory(built, facts)
     assert isinstance(built, Network), "every method builds a Network"
+    head = "none" if task_of(dataset) == "none" else method.head
+    check_scheme(settings.head, settings.name, labels=head != "none", own_head=built.head is not None)
     model = Model(
         encoder,
         None,
         views,
         scaling,
-        "none" if task_of(dataset) == "none" else method.head,
+        head,
         name,
         norm,
         dataset.kind,
@@ -170,8 +173,13 @@ def execute(folder: Path, run: Prepared, accelerator: Accelerator, *, stream: Te
         watch=_watch(run, accelerator.device, stream),
     )
     train(job, accelerator, stream=stream)
+    tuned = None
+    if settings.head.scheme == "finetune":
+        fit = _fitted(run, accelerator.device)[1]
+        assert fit is not None, "`check_scheme` has refused data without labels"
+        tuned = tune(job, fit.layer, settings.head, accelerator, stream=stream)
     if accelerator.is_main_process:
-        _judge(folder, run, accelerator.device)
+        _judge(folder, run, accelerator.device, tuned)
         _done(folder, time.monotonic() - began)
         write_report(folder)
     accelerator.wait_for_everyone()
@@ -300,29 +308,42 @@ def _watch(
     return online(run.dataset, run.model.views, device=device, seed=seed, ordered=ordered, stream=stream)
 
 
-def _judge(folder: Path, run: Prepared, device: torch.device) -> None:
-    settings, dataset, encoder = run.settings, run.dataset, run.net.encoder
-    chunk, seed = min(256, settings.train.micro_batch or 256), settings.train.seed
+def _fitted(run: Prepared, device: torch.device) -> tuple[Tensor, FittedHead | None]:
+    """Return the representations (n, d) of all rows, and the head fitted on them where there are labels."""
+    model, settings, dataset = run.model, run.settings, run.dataset
+    chunk = min(256, settings.train.micro_batch or 256)
 
     def embed(rows: np.ndarray, epoch: int | None = None) -> Tensor:
-        return forward(encoder, dataset, rows, run.model.views, device=device, epoch=epoch, chunk=chunk)
+        return forward(run.net.encoder, dataset, rows, model.views, device=device, epoch=epoch, chunk=chunk)
 
     h = embed(np.arange(len(dataset.target)))
-    model = replace(run.model, encoder=encoder)
+    if model.head_name == "none":
+        return h, None
+    seed = settings.train.seed
+    return h, fit_head(dataset, h, embed, model.scaling, model.head_name, settings.head, seed=seed)
+
+
+def _judge(folder: Path, run: Prepared, device: torch.device, tuned: Tuned | None) -> None:
+    settings, dataset, net = run.settings, run.dataset, run.net if tuned is None else tuned.net
+    seed = settings.train.seed
+    h, fit = _fitted(replace(run, net=net), device)
+    model = replace(run.model, encoder=net.encoder)
     predictions: dict[str, tuple[str, np.ndarray]] = {}
     record: dict[str, Any] = {}
-    if model.head_name != "none":
-        name, own = f"{settings.name}, {settings.method.head} head", run.net.head
-        fit = fit_head(dataset, h, embed, model.scaling, model.head_name, settings.head, seed=seed)
-        model = replace(model, head=fit.layer if own is None else own)
+    if fit is not None:
+        name = f"{settings.name}{'' if tuned is None else ' fine-tuned'}, {settings.method.head} head"
+        model = replace(model, head=fit.layer if net.head is None else net.head)
         predictions[name] = ("model", model.answers(h.numpy()))
-        if own is not None:
+        if net.head is not None:
             refit = replace(model, head=fit.layer)
             predictions[f"{name} fitted again on frozen features"] = ("refit", refit.answers(h.numpy()))
         record = {"head": fit.record}
         if not model.classes:
-            model = replace(model, calibration=calibrate(dataset, predictions[name][1]))
-            record |= coverage(dataset, predictions[name][1], model.calibration, settings.head.interval, seed=seed)
+            calibration = calibrate(dataset, predictions[name][1])
+            model = replace(model, calibration=calibration)
+            record |= coverage(dataset, predictions[name][1], calibration, settings.head.interval, seed=seed)
+    if tuned is not None:
+        record["finetune"] = {"val_score_before": tuned.start, "val_score": tuned.best}
     metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
     _keep(folder, run, model, predictions, h.numpy(), metrics)
 

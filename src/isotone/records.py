@@ -5,7 +5,7 @@ h w c image height, width, channels, t time steps of a signal.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,7 +59,7 @@ class Tags:
     def map(self, change: Callable[[Tensor], Tensor]) -> "Tags":
         """Return the tags with `change` applied to every tensor that is there."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Tags(**{name: change(x) if isinstance(x, Tensor) else x for name, x in given.items()})
+        return replace(self, **{name: change(x) for name, x in given.items() if isinstance(x, Tensor)})
 
 
 @dataclass(frozen=True)

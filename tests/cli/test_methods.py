@@ -19,3 +19,8 @@ def test_what_each_needs_is_listed(cli: Cli) -> None:
     assert "rnc             needs a target; takes images, rows of numbers, signals\n" in out
     assert "baseline        needs a target or a category; takes images, rows of numbers, signals\n" in out
     assert "simclr          needs no label; takes images, rows of numbers, signals\n" in out
+
+
+def test_the_heads_are_listed(cli: Cli) -> None:
+    out = cli("methods")[1]
+    assert "\nHeads (--head) for targets: l1, mse, huber, dex, dldl, or, corn; for classes: classify\n" in out

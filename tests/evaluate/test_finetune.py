@@ -1,19 +1,28 @@
 """Fine-tuning a copy: it learns, on shares that are drawn class by class, and never touches the run's encoder."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from evaluate.subjects import digits, subject
 from torch import nn
 
 from isotone.data.views import Views
 from isotone.errors import ConfigError
 from isotone.evaluate import finetune as module
-from isotone.evaluate.finetune import draw_share, finetune
+from isotone.evaluate.finetune import draw_share, finetune, tune
+from isotone.evaluate.stage_two import HeadSettings
 from isotone.evaluate.subject import Subject
+from isotone.methods.rnc import RnC
+from isotone.nets.network import Network
+from isotone.predict.scaling import Scaling
 from isotone.records import Dataset
+from isotone.train.loop import Job
+from isotone.train.settings import TrainSettings
 
 
 def _blobs(*, told: str = "classes", rows: int = 120) -> Dataset:
@@ -101,3 +110,38 @@ def test_a_side_without_labels_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         finetune(_subject(replace(data, split=split)))
     assert str(caught.value) == ("Fine-tuning needs val rows with labels, and there are none. Look at the split.")
+
+
+def _job(folder: Path) -> tuple[Job, nn.Linear]:
+    """Return the job of a trained run whose encoder changes nothing, and the head that predicts its target exactly."""
+    data = _blobs(told="numbers")
+    data = replace(data, target=data.inputs[:, :1].astype(np.float64))
+    encoder, layer = nn.Linear(2, 2), nn.Linear(2, 1)
+    scaling = Scaling.of(data.target[data.labelled("train")])
+    encoder.load_state_dict({"weight": torch.eye(2), "bias": torch.zeros(2)})
+    weight = torch.tensor([[1.0, 0.0]]) / scaling.std[0]
+    layer.load_state_dict({"weight": weight, "bias": torch.tensor([-scaling.mean[0] / scaling.std[0]])})
+    views = Views("rows", seed=0, mean=(0.0,), std=(1.0,))
+    settings = TrainSettings(passes=50, batch_size=16, lr=0.8, warmup=0.0)
+    return Job(RnC(), Network(encoder), data, views, scaling, settings, folder, "go on"), layer
+
+
+def test_a_run_is_tuned_from_the_fitted_head(tmp_path: Path) -> None:
+    job, layer = _job(tmp_path)
+    nn.init.zeros_(layer.weight)
+    tuned = tune(job, layer, HeadSettings(finetune_passes=5), Accelerator(cpu=True))
+    assert tuned.best < 0.8 * tuned.start
+    assert tuned.net.head is layer
+    assert not torch.equal(tuned.net.encoder.state_dict()["weight"], torch.eye(2))
+    log = [json.loads(line) for line in (tmp_path / "finetune" / "log.jsonl").read_text().splitlines()]
+    assert len(log) == 5
+    assert 0 < log[0]["lr"] <= 0.8 / 10 * 16 / 256  # a tenth of the run's
+    assert tuned.best == pytest.approx(min(line["score"] for line in log))
+
+
+def test_the_start_is_kept_where_no_epoch_is_better(tmp_path: Path) -> None:
+    job, layer = _job(tmp_path)
+    before = {name: x.clone() for name, x in Network(job.net.encoder, layer).state_dict().items()}  # type: ignore[arg-type]
+    tuned = tune(job, layer, HeadSettings(finetune_passes=2, finetune_lr=0.3), Accelerator(cpu=True))
+    assert tuned.best == tuned.start < 1e-6
+    assert all(torch.equal(before[name], x) for name, x in tuned.net.state_dict().items())

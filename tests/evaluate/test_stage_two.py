@@ -9,7 +9,8 @@ import torch
 from isotone.data.arrays import load_arrays
 from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError
-from isotone.evaluate.stage_two import HeadSettings, fit_head
+from isotone.evaluate.stage_two import HeadSettings, check_scheme, fit_head
+from isotone.predict import predictor
 from isotone.predict.scaling import Scaling
 from isotone.records import Dataset
 
@@ -40,6 +41,20 @@ def test_numbers_are_fitted_in_standard_units() -> None:
     np.testing.assert_allclose(found, data.target, atol=0.1)
     assert set(fit.record) == {"best_epoch", "val_scores"}
     assert len(fit.record["val_scores"]) == 4
+
+
+@pytest.mark.parametrize("head", ["dex", "dldl", "or", "corn"])
+def test_numbers_in_bins_are_fitted_in_standard_units(head: str) -> None:
+    data = _numbers()
+    scaling = Scaling.of(data.target[data.rows("train")], bins=12)
+    fit = fit_head(data, H, _embed, scaling, head, HeadSettings(), seed=0)
+    made = predictor(head, scaling.bins)
+    found = scaling.restore(made.decode(fit.layer(H).detach()).double().numpy())
+    assert np.abs(found - data.target).mean() < 0.15 * np.abs(data.target - data.target.mean()).mean()
+    assert set(fit.record) == {"penalty", "penalties", "val_scores"}
+    twice = fit_head(data, H, lambda rows, epoch: H[rows], scaling, head, HeadSettings(head_views=2), seed=0)
+    again = scaling.restore(made.decode(twice.layer(H).detach()).double().numpy())
+    assert np.abs(again - found).mean() < 0.05 * np.abs(data.target - data.target.mean()).mean()  # the same rows twice
 
 
 def test_classes_are_fitted_on_labelled_rows() -> None:
@@ -75,8 +90,34 @@ def test_augmented_passes_are_asked_for_by_epoch(data: Dataset) -> None:
     assert not torch.equal(one.layer.weight, clean.layer.weight)
 
 
+def test_what_cannot_be_fine_tuned_is_refused() -> None:
+    check_scheme(HeadSettings(), "baseline", labels=False, own_head=True)
+    tuned = HeadSettings(scheme="finetune")
+    check_scheme(tuned, "rnc", labels=True, own_head=False)
+    with pytest.raises(ConfigError) as caught:
+        check_scheme(tuned, "simclr", labels=False, own_head=False)
+    assert str(caught.value) == (
+        "`scheme` finetune trains on labels, and the data have none. Leave it out, or name a --target or a --category."
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_scheme(tuned, "baseline", labels=True, own_head=True)
+    assert str(caught.value) == (
+        "`scheme` finetune is for methods that train an encoder alone, and baseline trains encoder and head together "
+        "already. Leave it out."
+    )
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("head_epochs", 0), ("head_batch", 0), ("head_views", -1), ("head_lr", 0.0)]
+    ("name", "value"),
+    [
+        ("head_epochs", 0),
+        ("head_batch", 0),
+        ("head_views", -1),
+        ("head_lr", 0.0),
+        ("head_bins", 1),
+        ("finetune_passes", 0),
+        ("finetune_lr", -1.0),
+    ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name):

@@ -13,6 +13,7 @@ from isotone.data.views import Views
 from isotone.errors import CheckpointError, ConfigError
 from isotone.export.saved import Model, load_model, save_model
 from isotone.nets.encoders import build_encoder
+from isotone.predict import predictor
 from isotone.predict.scaling import Scaling
 
 X = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 1), dtype=np.uint8)
@@ -36,6 +37,20 @@ def test_round_trip_predicts_the_same(tmp_path: Path, norm: str) -> None:
     assert np.array_equal(again.predict(h), model.predict(h))
     assert again.target_names == ("age",)
     assert np.array_equal(model.embed(X, chunk=4), h) or np.allclose(model.embed(X, chunk=4), h, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["dex", "dldl", "or", "corn"])
+def test_a_head_with_bins_comes_back_with_them(tmp_path: Path, head: str) -> None:
+    scaling = Scaling.of(np.array([[10.0, -1.0], [30.0, 0.0], [50.0, 3.0]]), bins=9)
+    layer = nn.Linear(512, predictor(head, scaling.bins).outputs(2))
+    model = replace(_model(), head=layer, head_name=head, scaling=scaling, target_names=("age", "size"))
+    save_model(tmp_path / "model", model)
+    again = load_model(tmp_path / "model")
+    h = 5 * model.embed(X)
+    found = model.predict(h)
+    assert np.array_equal(again.predict(h), found)
+    assert np.all((found > [9.999, -1.001]) & (found < [50.001, 3.001]))
+    assert again.scaling.bins == scaling.bins
 
 
 def test_predictions_are_in_the_users_units(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from torch import nn
 
 from isotone.methods import Baseline
 from isotone.nets.network import Network
-from isotone.records import Batch, Facts, Tags
+from isotone.predict import predictor
+from isotone.records import Batch, Bins, Facts, Tags
 
 
 @pytest.mark.parametrize(("head", "value"), [("l1", 1.5), ("mse", 2.5), ("huber", 1.0)])
@@ -25,3 +26,16 @@ def test_the_loss_is_the_heads_loss(head: str, value: float) -> None:
 def test_the_score_is_the_mean_absolute_error() -> None:
     out, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [2.0]], dtype=torch.float64)
     assert Baseline(head="mse").score(out, Tags(scaled=y)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("head", ["dex", "dldl", "or", "corn"])
+def test_heads_with_bins_take_them_from_the_tags(head: str) -> None:
+    method, bins = Baseline(head=head), Bins((-1.0, 0.0), (1.0, 2.0), 5)  # type: ignore[arg-type]
+    net = method.build(nn.Identity(), Facts(3, k=2, bins=bins))
+    y = torch.tensor([[0.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    tags = Tags(scaled=y, bins=bins)
+    made, out = predictor(head, bins), net(x).detach()
+    assert out.shape == (2, made.outputs(2))
+    assert torch.equal(method.loss(net, Batch(x[None], tags)).total.detach(), made.loss(out, y))
+    assert method.score(out, tags) == pytest.approx(float((made.decode(out) - y).abs().mean()))

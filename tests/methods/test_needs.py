@@ -97,8 +97,8 @@ def test_a_head_that_was_named_stays() -> None:
         (
             _Any("classify"),
             NUMBERS,
-            "the head 'classify' tells classes apart, but data set `t.csv` has targets. Use --head l1, mse or huber, "
-            "or name a --category instead.",
+            "the head 'classify' tells classes apart, but data set `t.csv` has targets. Use --head l1, mse, huber, "
+            "dex, dldl, or, corn, or name a --category instead.",
         ),
         (
             _Any("huber"),

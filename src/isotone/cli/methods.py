@@ -6,11 +6,12 @@ from isotone.cli.arguments import Arguments
 
 
 def run(words: list[str]) -> int:
-    """Print each method's name and its first line, then what it needs of the data."""
+    """Print each method's name and its first line, then what it needs of the data, and the heads."""
     Arguments("methods", "List the methods.").read(words)
 
     from isotone.methods import ALIASES, METHODS
     from isotone.methods.needs import KINDS, NEEDS
+    from isotone.predict import HEADS
 
     for name, method in METHODS.items():
         also = [alias for alias, of in ALIASES.items() if of == name]
@@ -21,5 +22,6 @@ def run(words: list[str]) -> int:
         needs = " and ".join(NEEDS[need] for need in method.needs) or "no label"
         takes = ", ".join(KINDS[kind] for kind in method.kinds)
         sys.stdout.write(f"{name:15} needs {needs}; takes {takes}\n")
-    sys.stdout.write("\nSettings of a method: isotone fit --method NAME --help\n")
+    sys.stdout.write(f"\nHeads (--head) for targets: {', '.join(HEADS['numbers'])}; for classes: classify\n")
+    sys.stdout.write("Settings of a method: isotone fit --method NAME --help\n")
     return 0

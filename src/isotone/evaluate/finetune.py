@@ -1,6 +1,7 @@
 """Fine-tuning: encoder and linear head trained together on all labels, or on 1 % and 10 % of them.
 
-The encoder is a copy that starts from the run's weights; the run's own is never trained. The training is that of the
+As a probe: the encoder is a copy that starts from the run's weights; the run's own is never trained. As the last stage
+of a run (`--scheme finetune`): `tune`, from the head that was fitted on the frozen encoder. The training is that of the
 `baseline` method, with the run's augmentation.
 
 Source: Chen et al. 2020 (SimCLR), arXiv 2002.05709, section 6: 1 % and 10 % of the labels, class-balanced, no
@@ -10,24 +11,27 @@ weight decay.
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotone.errors import ConfigError
 from isotone.evaluate.probe import Classes, ProbeResult, class_result, number_result, unseen
+from isotone.evaluate.stage_two import HeadSettings
 from isotone.evaluate.subject import CHUNK, Answers, Subject, answers, result_row
 from isotone.methods.baseline import Baseline
+from isotone.nets.network import Network
 from isotone.predict import predictor
 from isotone.predict.scaling import Scaling
 from isotone.randomness import key, numpy_generator
-from isotone.records import Dataset, Facts
+from isotone.records import Dataset, Facts, Tags
 from isotone.train.forward import forward
 from isotone.train.loop import Job, train
 from isotone.train.settings import TrainSettings
@@ -68,6 +72,57 @@ def finetune(
         rows = draw_share(subject, share)
         lines += _trained(subject, rows, _settings(len(rows), passes, lr, subject.seed), share)
     return lines
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A fine-tuned network, and its validation scores: mean absolute error in standard units, or cross-entropy.
+
+    Args:
+        net: the trained one, or the start where no epoch was better.
+        start: score before training.
+        best: score of `net`.
+    """
+
+    net: Network
+    start: float
+    best: float
+
+
+def tune(
+    job: Job, layer: nn.Linear, settings: HeadSettings, accelerator: Accelerator, *, stream: TextIO | None = None
+) -> Tuned:
+    """Train a run's encoder and the head that was fitted on it together, on the labels: the last stage of a run.
+
+    Checkpoints are its own, in the folder `finetune`, so that it goes on where it was stopped.
+
+    Args:
+        job: of the run, trained.
+        layer: the head, fitted on the frozen encoder; trained in place, as the encoder is.
+        settings: passes and learning rate.
+        accelerator: device, precision and processes.
+        stream: where progress goes; None is silent.
+
+    Returns:
+        The network of the epoch with the best validation score; the start is one of them.
+
+    Raises:
+        DivergenceError, StoppedError, CheckpointError: see `isotone.train.loop.train`.
+    """
+    assert isinstance(job.net, Network), "every method builds a Network"
+    folder, rate = job.folder / "finetune", settings.finetune_lr or job.nominal_lr / 10
+    folder.mkdir(exist_ok=True)
+    own = Job(
+        Baseline(head=job.method.head),  # pyright: ignore[reportArgumentType]
+        Network(job.net.encoder, layer),
+        job.dataset,
+        job.views,
+        job.scaling,
+        replace(job.settings, passes=settings.finetune_passes, lr=rate),
+        folder,
+        job.go_on,
+    )
+    return _best(own, accelerator, min(CHUNK, job.settings.micro_batch or CHUNK), stream)
 
 
 def draw_share(subject: Subject, share: float) -> Int[np.ndarray, " n"]:
@@ -112,7 +167,7 @@ def _trained(
         net = method.build(encoder, facts)
     with TemporaryDirectory() as folder:
         job = Job(method, net, data, subject.views, scaling, settings, Path(folder), "isotone evaluate, from the start")
-        net = train(job, subject.accelerator, stream=None)
+        net = _best(job, subject.accelerator, CHUNK, None).net
     out = forward(net, data, data.labelled("test"), subject.views, device=subject.device, chunk=CHUNK)
     told = predictor(method.head).decode(out).double()
     said = {
@@ -126,6 +181,28 @@ def _trained(
         | {"probe": "finetune" if share == 1.0 else "semi"}
         for column, one in enumerate(columns)
     ]
+
+
+def _best(job: Job, accelerator: Accelerator, chunk: int, stream: TextIO | None) -> Tuned:
+    """Train a job of `baseline`; the network is that of the best epoch on validation, or the start where that is."""
+    net = job.net
+    assert isinstance(net, Network), "the baseline builds a Network"
+    start = {name: x.detach().clone() for name, x in net.state_dict().items()}
+    before = _score(job, accelerator, chunk)
+    train(job, accelerator, stream=stream)
+    after = _score(job, accelerator, chunk)
+    if before <= after:
+        net.load_state_dict(start)
+    return Tuned(net, before, min(before, after))
+
+
+def _score(job: Job, accelerator: Accelerator, chunk: int) -> float:
+    """Return the network's score on the validation rows."""
+    val, data, net = job.dataset.labelled("val"), job.dataset, job.net.to(accelerator.device)
+    out = forward(net, data, val, job.views, device=accelerator.device, chunk=chunk)
+    category = None if data.category is None else torch.from_numpy(data.category[val])
+    scaled = job.scaling.standardise(torch.from_numpy(data.target[val]))
+    return job.method.score(out, Tags(category=category, scaled=scaled, bins=job.scaling.bins))
 
 
 def _with_train(dataset: Dataset, rows: Int[np.ndarray, " n"]) -> Dataset:

@@ -6,7 +6,7 @@ penalties.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotone.check import between, positive
+from isotone.errors import ConfigError
 from isotone.predict import BINNED, predictor
 from isotone.predict.conformal import check_level
 from isotone.predict.linear import fit_linear
@@ -40,6 +41,10 @@ class HeadSettings:
             value; for whole numbers such as ages, largest - smallest + 1 gives each its own.
         interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
             finished run of numbers can be asked later: `isotone predict --interval 0.9`.
+        scheme: frozen, or finetune: encoder and fitted head are then trained on together, on the labels alone, and the
+            epoch with the best validation score is kept, the start included.
+        finetune_passes: further passes of each labelled training row through the encoder, for finetune.
+        finetune_lr: learning rate of finetune, for batches of 256; 0 takes a tenth of the encoder's.
     """
 
     head_epochs: int = 100
@@ -48,6 +53,9 @@ class HeadSettings:
     head_views: int = 0
     head_bins: int = BINS
     interval: float = 0.0
+    scheme: Literal["frozen", "finetune"] = "frozen"
+    finetune_passes: int = 30
+    finetune_lr: float = 0.0
 
     def __post_init__(self) -> None:
         between("head_epochs", self.head_epochs, 1, 100_000)
@@ -57,6 +65,32 @@ class HeadSettings:
         positive("head_lr", self.head_lr)
         if self.interval:
             check_level(self.interval)
+        between("finetune_passes", self.finetune_passes, 1, 1_000_000)
+        if self.finetune_lr:
+            positive("finetune_lr", self.finetune_lr)
+
+
+def check_scheme(settings: HeadSettings, method: str, *, labels: bool, own_head: bool) -> None:
+    """Raise a ConfigError where there is nothing to fine-tune on, or encoder and head are trained together anyway.
+
+    Args:
+        settings: of stage 2.
+        method: its name.
+        labels: whether the data have any.
+        own_head: whether the method trains a head.
+    """
+    if settings.scheme == "frozen":
+        return
+    if not labels:
+        raise ConfigError(
+            "`scheme` finetune trains on labels, and the data have none. Leave it out, or name a --target or a "
+            "--category."
+        )
+    if own_head:
+        raise ConfigError(
+            f"`scheme` finetune is for methods that train an encoder alone, and {method} trains encoder and head "
+            "together already. Leave it out."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,25 +4,29 @@ Their outputs are not the prediction, so the ridge start and the steps of `isoto
 with those, 100 epochs on RnC's representation of the turned digits left a test MAE of 4.2 degrees (DEX), 5.4 (OR) and
 39 (CORN) where L1 has 1.9. Fitted to the end under the best of a ladder of penalties they have 1.9, 1.7 and 1.7.
 
-So here features are standardised by the training rows, and L-BFGS goes down the ladder, each fit from the one before;
-the ladder ends where three penalties in a row are worse on validation than the best so far.
+So here features are standardised by the training rows and rotated to their principal axes, and L-BFGS goes down the
+ladder, each fit from the one before, in coordinates in which the loss is about as curved along each axis. The ladder
+ends where two penalties in a row are clearly worse on validation than the best so far.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.optimize import minimize
 from torch import Tensor
 
 from isotone.errors import ConfigError
-from isotone.predict.linear import check_features
+from isotone.predict.linear import NEAR_CONSTANT, check_features
 from isotone.predict.logistic import steady_scale
 from isotone.records import Predictor
 
-LADDER = tuple(np.logspace(1, -6, 15).tolist())  # strongest first, so that ties take the simpler fit
-PATIENCE = 3
+LADDER = tuple(np.logspace(1, -11, 13).tolist())  # strongest first, so that ties take the simpler fit
+PATIENCE, WORSE = 2, 1.02  # the ladder ends where this many penalties in a row score this much above the best
+ENOUGH = 1e-5  # relative fall of the loss in a step, below which a fit ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ def fit_penalised(
 
     Formula: W, b = argmin predictor's loss of x·W + b, plus penalty / 2 * |W|², x the standardised features.
 
-    Computes in float64 on the CPU; 1,000 rows of width 512 and 50 bins take about ten seconds on one core.
+    Computes in float64 on the CPU; 1,000 rows of width 512 and 50 bins take 2 to 10 seconds on one core.
 
     Args:
         features: (n, d) training representations.
@@ -88,21 +92,26 @@ def fit_penalised(
     Source: the ladder is that of linear evaluation, Kornblith et al. 2019, arXiv 1805.08974.
     """
     check_features(features, target, val_features, val_target)
-    if not penalties or not all(0 < penalty < float("inf") for penalty in penalties):
+    if not penalties or not all(0 < penalty < math.inf for penalty in penalties):
         raise ConfigError(f"A penalised fit expects finite penalties above 0, but got {tuple(penalties)}.")
     h, y, val_h, val_y = (x.detach().to("cpu", torch.float64) for x in (features, target, val_features, val_target))
     mean, scale = (torch.from_numpy(found) for found in steady_scale(h.numpy()))
     x, val_x = (h - mean) * scale, (val_h - mean) * scale
+    axes, spread = _principal(x)
+    x, val_x = x @ axes, val_x @ axes
     layer = x.new_zeros(x.shape[1] + 1, predictor.outputs(y.shape[1]))  # the bias comes last
     best, scores = layer, list[float]()
     for penalty in penalties:
-        layer = _descend(layer, x, y, predictor, penalty, max_iter)
-        scores.append(float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean()))
-        if scores[-1] < min(scores[:-1], default=float("inf")):
+        # where the loss is about as curved along each axis: else those that are 1,000 times smaller are never reached
+        stretch = torch.cat([(spread**2 + penalty * layer.shape[1] / y.shape[1]).rsqrt(), spread.new_ones(1)])[:, None]
+        layer = _descend(layer, x, y, predictor, penalty, stretch, max_iter)
+        score = float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean())
+        scores.append(score if math.isfinite(score) else math.inf)
+        if scores[-1] < min(scores[:-1], default=math.inf):
             best = layer
-        if len(scores) > PATIENCE and min(scores[-PATIENCE:]) > min(scores):
+        if len(scores) > PATIENCE and min(scores[-PATIENCE:]) > WORSE * min(scores):
             break
-    weight = best[:-1] * scale[:, None]
+    weight = axes @ best[:-1] * scale[:, None]
     tried = tuple(penalties)[: len(scores)]
     return PenalisedFit(
         weight.T.float().contiguous(),
@@ -116,18 +125,30 @@ def fit_penalised(
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _descend(start: Tensor, x: Tensor, y: Tensor, predictor: Predictor, penalty: float, max_iter: int) -> Tensor:
-    """Return the weights and bias (d + 1, o) with the lowest penalised loss."""
-    layer = start.clone().requires_grad_()
-    search = torch.optim.LBFGS(
-        [layer], max_iter=max_iter, history_size=20, line_search_fn="strong_wolfe", tolerance_grad=1e-6
-    )
+def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the principal axes (d, r) of the rows, which span all their weights, and the rows' spread along each."""
+    _, size, axes = torch.linalg.svd(x, full_matrices=False)
+    keep = size > NEAR_CONSTANT * size[0]  # below: rounding
+    return axes[keep].T, size[keep] / len(x) ** 0.5
 
-    def closure() -> Tensor:
-        search.zero_grad()
-        loss = predictor.loss(x @ layer[:-1] + layer[-1], y) + penalty / 2 * layer[:-1].square().sum()
-        loss.backward()
-        return loss
 
-    search.step(closure)
-    return layer.detach()
+def _descend(
+    start: Tensor, x: Tensor, y: Tensor, predictor: Predictor, penalty: float, stretch: Tensor, max_iter: int
+) -> Tensor:
+    """Return the weights and bias (r + 1, o) with the lowest penalised loss, from those of the penalty before.
+
+    The search is for `layer / stretch`.
+    """
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        layer = torch.from_numpy(flat).reshape(start.shape) * stretch
+        out = (x @ layer[:-1] + layer[-1]).requires_grad_()
+        loss = predictor.loss(out, y)
+        (slope,) = torch.autograd.grad(loss, out)
+        gradient = torch.cat([x.T @ slope + penalty * layer[:-1], slope.sum(dim=0, keepdim=True)])
+        value = float(loss.detach()) + penalty / 2 * float(layer[:-1].square().sum())
+        return value, (gradient * stretch).numpy().ravel()
+
+    options = {"maxiter": max_iter, "maxcor": 20, "ftol": ENOUGH, "gtol": 1e-8}
+    found = minimize(objective, (start / stretch).numpy().ravel(), method="L-BFGS-B", jac=True, options=options)
+    return torch.from_numpy(found.x).reshape(start.shape) * stretch
