@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from isotone.api import Data
 from isotone.errors import ConfigError
 from isotone.settings import read_config
 from isotone.studies.arms import asked, config_settings, plan
@@ -23,7 +24,7 @@ from isotone.studies.tuning import Tune, grid
 
 
 def compare(
-    table: str | Path,
+    table: Data,
     *,
     methods: Sequence[str] = ("baseline", "rnc"),
     heads: Sequence[str] = (),
@@ -40,7 +41,7 @@ def compare(
     """Train every method for every seed, fit every head, judge all on the same rows, and say what these data show.
 
     Args:
-        table: CSV, Parquet or .npz.
+        table: path of a CSV, Parquet or .npz file.
         methods: names; the first, with its first head, is the reference that the others are compared with.
         heads: names, or `all`; without any l1, or classify for classes. The baseline is trained with each of them;
             a method that trains an encoder alone is trained once a seed, and each is fitted on its frozen features.
