@@ -71,7 +71,9 @@ def test_a_reference_without_error_has_no_relative_difference() -> None:
     assert math.isnan(found.relative.low)
 
 
-def _covers(repeats: int, seeds: int, units: int, *, seed_sd: float, drawn: bool = False, group_sd: float = 0.0) -> float:
+def _covers(
+    repeats: int, seeds: int, units: int, *, seed_sd: float, drawn: bool = False, group_sd: float = 0.0
+) -> float:
     """Return how often the interval holds the true difference, 0: rows, groups and seeds are drawn anew each time."""
     held = 0
     for repeat in range(repeats):

@@ -153,6 +153,6 @@ def test_passes_that_the_views_do_not_divide_are_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigError) as caught:
         plan(_asked(passes=5), _data(tmp_path, NUMBERS))
     assert str(caught.value) == (
-        "with --passes 5 the methods would not have the same encoder passes (baseline 5, rnc 4), since a step takes all "
-        "views of a row. Choose a multiple of 2, such as --passes 4."
+        "with --passes 5 the methods would not have the same encoder passes (baseline 5, rnc 4), since a step takes "
+        "all views of a row. Choose a multiple of 2, such as --passes 4."
     )

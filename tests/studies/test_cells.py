@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from isotone.errors import ConfigError
-from isotone.studies.cells import cell
+from isotone.studies.cells import _clear, cell
 
 
 def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path) -> None:
@@ -23,3 +23,16 @@ def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path
         f"{tmp_path / 'run'} was made with passes 1, not 2. Choose another --out, or repeat the study with the "
         "settings it has."
     )
+
+
+def test_a_folder_in_which_a_run_was_killed_before_it_began_is_used(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "config.yaml").write_text("passes: 1\n")
+    (place / "data.json").write_text("{}")
+    _clear(place)
+    assert not list(place.iterdir())
+    (place / "config.yaml").write_text("passes: 1\n")
+    (place / "mine.txt").write_text("x")
+    _clear(place)
+    assert len(list(place.iterdir())) == 2

@@ -76,7 +76,7 @@ def write_outputs(
     _write(folder / "summary.csv", summary)
     _write(folder / "tuning.csv", pd.DataFrame([line for found in tuned.values() for line in _tries(found)]))
     table = _table(judged, question)
-    said = (*judged.answer, *notes, f"Tuning, by validation error on seed 0: {' '.join(tuning)}")
+    said = (*judged.answer, *notes, *(f"Tuned on seed 0, error on the validation rows: {line}" for line in tuning))
     study = Study(
         title="Comparison",
         question=QUESTION,

@@ -177,7 +177,11 @@ def _weak(arms: Sequence[Arm], kept: Predictions, seeds: int, targets: Sequence[
         for arm, found in zip(arms, _paired(arms, kept, seeds, j, task, reference=place), strict=True)
         if arm.how != "constant" and not found.difference.high < 0
     ]
-    return [f"Not shown to be better than the constant `{arms[place].title}`: {', '.join(names)}."] if names else []
+    return (
+        [f"Not shown to be better than the {arms[place].title} of the training rows: {', '.join(names)}."]
+        if names
+        else []
+    )
 
 
 def _resampled(kept: Predictions, reference: Arm, seeds: int, group: str | None, many: int) -> str:
