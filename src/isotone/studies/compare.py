@@ -65,7 +65,7 @@ def compare(
         DataError: every problem of the table. DivergenceError: a run beyond the tuning became NaN.
         StoppedError: Ctrl-C or SIGTERM; the same call goes on.
 
-    Example: see docs/compare.md; the block there is run by the tests.
+    Example: see docs/compare.md.
     """
     if not isinstance(table, str | Path):
         raise ConfigError(
