@@ -30,18 +30,18 @@ def _table(folder: Path, rows: int = 80) -> Path:
 @pytest.mark.slow
 def test_every_arm_is_judged_on_the_same_rows(tmp_path: Path) -> None:
     table, out = _table(tmp_path), tmp_path / "cmp"
-    asked = {"heads": ("l1", "mse"), "seeds": 2, "lrs": (0.05, 0.2), "quiet": True}
+    asked = {"seeds": 1, "lrs": (0.05, 0.2), "quiet": True}
     done = compare(table, out=out, **asked, **SETTINGS)  # type: ignore[arg-type]
-    arms = ["baseline-l1", "baseline-mse", "rnc-l1", "rnc-mse", "rnc-knn", "median", "mean", "linear-raw"]
+    arms = ["baseline-l1", "rnc-l1", "rnc-knn", "median", "mean", "linear-raw"]
     assert list(dict.fromkeys(done.rows["arm"])) == arms
-    assert len(list((out / "runs").iterdir())) == 3 * (2 + 1)  # two tries with seed 0, the better one with seed 1
-    kept = [dict(np.load(path, allow_pickle=False)) for path in sorted((out / "predictions").glob("seed1-*.npz"))]
+    assert len(list((out / "runs").iterdir())) == 2 * 2  # two tries each
+    kept = [dict(np.load(path, allow_pickle=False)) for path in sorted((out / "predictions").glob("seed0-*.npz"))]
     assert len(kept) == len(arms)
     assert all(np.array_equal(kept[0][name], one[name]) for one in kept for name in ("row", "group", "target"))
     assert np.isfinite([one["prediction"] for one in kept]).all()
     # a run's own prediction is what the comparison keeps of it
-    run = done.rows.query("arm == 'rnc-l1' and seed == 1").iloc[0]
-    own = isotone.load(out / "runs" / f"seed1-rnc-lr{run['lr']:g}")
+    run = done.rows.query("arm == 'rnc-l1'").iloc[0]
+    own = isotone.load(out / "runs" / f"seed0-rnc-lr{run['lr']:g}")
     assert run["mae"] == pytest.approx(own.metrics["rows"][0]["mae"]["value"], rel=1e-6)
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*")}
     again = compare(table, out=out, **asked, **SETTINGS)  # type: ignore[arg-type]
@@ -71,6 +71,7 @@ def test_classes_are_compared_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_comparison_ends_with_the_same_table(tmp_path: Path) -> None:
     _table(tmp_path)
     straight = tmp_path / "straight"
@@ -78,8 +79,8 @@ def test_a_killed_comparison_ends_with_the_same_table(tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     waits = (
         lambda: any((killed / "runs").glob("*/checkpoints/*")),  # in the first cell
-        lambda: len(list((killed / "runs").glob("*/metrics.json"))) >= 2,  # after a cell
-        lambda: len(list((killed / "predictions").glob("*.npz"))) >= 4,  # among the heads
+        lambda: len(list((killed / "runs").glob("*/metrics.json"))) >= 1,  # after a cell
+        lambda: len(list((killed / "predictions").glob("*.npz"))) >= 2,  # among the heads
     )
     for wait in waits:
         process = _start(killed)
