@@ -21,7 +21,7 @@ from isotone.errors import ConfigError
         ),
         (
             ["t.csv", "--target", "y", "--seed", "3"],
-            "a comparison sets `seed` itself: leave it out, --seeds decide it.",
+            "a comparison sets `seed` itself, by --seeds. Leave it out.",
         ),
         (["t.csv", "--target", "y", "--tune", "all"], "`tune` has no 'all'; there are lr, none."),
         (

@@ -111,7 +111,7 @@ def test_a_recipe_serves_all_methods() -> None:
             (),
             3,
             {**NUMBERS, "seed": 4},
-            "a comparison sets `seed` itself: leave it out, --seeds decide it.",
+            "a comparison sets `seed` itself, by --seeds. Leave it out.",
         ),
         (
             ("baseline",),
