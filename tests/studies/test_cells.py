@@ -7,7 +7,7 @@ import pytest
 
 from isotone.errors import ConfigError
 from isotone.settings import resolve
-from isotone.studies.cells import cell, check_same
+from isotone.studies.cells import _clear, cell, check_same
 
 
 def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path) -> None:
@@ -38,3 +38,16 @@ def test_what_a_data_set_fills_in_is_no_other_setting(tmp_path: Path) -> None:
         f"{tmp_path} was made with hold_out None, not 'x'. Choose another --out, or repeat the study with the "
         "settings it has."
     )
+
+
+def test_a_folder_in_which_a_run_was_killed_before_it_began_is_used(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "config.yaml").write_text("passes: 1\n")
+    (place / "data.json").write_text("{}")
+    _clear(place)
+    assert not list(place.iterdir())
+    (place / "config.yaml").write_text("passes: 1\n")
+    (place / "mine.txt").write_text("x")
+    _clear(place)
+    assert len(list(place.iterdir())) == 2

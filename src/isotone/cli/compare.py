@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from pathlib import Path
 
 from isotone.errors import ConfigError
 
@@ -32,15 +33,14 @@ def run(words: list[str]) -> int:
         raise ConfigError(
             "which table? Say: isotone compare TABLE --target COLUMN. `isotone compare --help` says more."
         )
-    for name in ("seed", "label_noise"):
-        if flag_value(words, f"--{name.replace('_', '-')}") is None:
-            found.pop(name)
-    config = flag_value(words, "--config")
 
-    from pathlib import Path
-
+    from isotone.studies.arms import SET_HERE
     from isotone.studies.compare import compare
 
+    for name in SET_HERE:  # a default that nobody typed is no wish
+        if flag_value(words, f"--{name.replace('_', '-')}") is None:
+            found.pop(name, None)
+    config = flag_value(words, "--config")
     done = compare(
         given["table"],
         methods=_names(given["methods"]) or ("baseline", "rnc"),

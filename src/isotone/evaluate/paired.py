@@ -169,7 +169,8 @@ def _interval(
     stretch = float(stats.t.ppf(LEVEL[1] / 100, freedom) / stats.norm.ppf(LEVEL[1] / 100))
     p = float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
     if over is not None:
-        value, draws = _ratio(value, over[0]), draws / np.where(over[1] > 0, over[1], np.nan)
+        below = over[0] + few * (over[1] - over[0])  # as the draws above are stretched: a constant ratio stays one
+        value, draws = _ratio(value, over[0]), draws / np.where(below > 0, below, np.nan)
     low, high = np.nanpercentile(draws, LEVEL) if np.isfinite(draws).any() else (np.nan, np.nan)
     return Interval(value, value + stretch * (float(low) - value), value + stretch * (float(high) - value)), p
 

@@ -26,8 +26,9 @@ SET_HERE = {  # settings of `isotone fit` that a comparison sets itself, and wha
     "seed": "--seeds",
     "head": "--heads",
     "method": "--methods",
-    "views": "the methods",
-    "label_noise": "`isotone study label-noise`",
+    "views": "the method's default",
+    "scheme": "fitting every head on the frozen encoder",
+    "label_noise": "keeping the labels as they are; see `isotone study label-noise`",
 }
 
 
@@ -146,7 +147,7 @@ def asked(
     known = {name for method in found for part in parts_of(method) for name in part.__dataclass_fields__}
     for name in settings:
         if name in SET_HERE:
-            raise ConfigError(f"a comparison sets `{name}` itself: leave it out, {SET_HERE[name]} decide it.")
+            raise ConfigError(f"a comparison sets `{name}` itself, by {SET_HERE[name]}. Leave it out.")
         if name not in known:
             raise ConfigError(f"there is no setting {name!r} for {', '.join(found)}.{nearest(name, known)}")
     made = Asked(Path(table), found, every, seeds, dict(settings))

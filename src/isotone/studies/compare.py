@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from isotone.api import Data
 from isotone.errors import ConfigError
 from isotone.settings import read_config
-from isotone.studies.arms import asked, config_settings, plan
+from isotone.studies.arms import Asked, asked, config_settings, plan
 from isotone.studies.compare_output import Compared, write_outputs
 from isotone.studies.compare_work import Work
 from isotone.studies.judging import judge_arms
@@ -23,7 +24,7 @@ from isotone.studies.tuning import Tune, grid
 
 
 def compare(
-    table: str | Path,
+    table: Data,
     *,
     methods: Sequence[str] = ("baseline", "rnc"),
     heads: Sequence[str] = (),
@@ -40,7 +41,7 @@ def compare(
     """Train every method for every seed, fit every head, judge all on the same rows, and say what these data show.
 
     Args:
-        table: CSV, Parquet or .npz.
+        table: path of a CSV, Parquet or .npz file.
         methods: names; the first, with its first head, is the reference that the others are compared with.
         heads: names, or `all`; without any l1, or classify for classes. The baseline is trained with each of them;
             a method that trains an encoder alone is trained once a seed, and each is fitted on its frozen features.
@@ -64,7 +65,7 @@ def compare(
         DataError: every problem of the table. DivergenceError: a run beyond the tuning became NaN.
         StoppedError: Ctrl-C or SIGTERM; the same call goes on.
 
-    Example: see docs/compare.md; the block there is run by the tests.
+    Example: see docs/compare.md.
     """
     if not isinstance(table, str | Path):
         raise ConfigError(
@@ -78,6 +79,16 @@ def compare(
     saved = config_settings(read_config(Path(config)), methods, str(config)) if config else {}
     question = asked(table, methods, heads, seeds, saved | named)
     work = Work(question, Path(out), None if quiet else sys.stderr)
+    return _compared(work, question, tune, lrs, weight_decays, command)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _compared(
+    work: Work, question: Asked, tune: Tune, lrs: Sequence[float], weight_decays: Sequence[float], command: str
+) -> Compared:
+    """Plan, tune, train, fit, judge and write."""
     found = plan(question, work.data(0))
     grids = {
         one: grid(question.resolved(one), tune=tune, lrs=lrs, weight_decays=weight_decays) for one in found.trained
@@ -86,9 +97,9 @@ def compare(
     tuned = {one: work.tune(one, tries) for one, tries in grids.items()}
     arms = (*found.arms, *references(question.resolved(found.trained[0]), question.task))
     kept: dict[tuple[str, int], Kept] = {}
-    for seed in range(seeds):
+    for seed in range(question.seeds):
         kept |= {(arm.name, seed): work.predictions(arm, seed, tuned) for arm in arms}
     data = work.data(0)
     names = data.target_names or (str(data.category_name),)
-    judged = judge_arms(arms, kept, seeds=seeds, targets=names, task=question.task, group=data.group_name)
+    judged = judge_arms(arms, kept, seeds=question.seeds, targets=names, task=question.task, group=data.group_name)
     return write_outputs(work.folder, judged, tuned, question, notes=found.notes, command=command)

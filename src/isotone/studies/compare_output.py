@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from isotone.data.spreadsheet import neutral
 from isotone.evaluate.metrics import Interval
 from isotone.report import contents
 from isotone.report.compare import Gap, difference_figure
+from isotone.report.drawing import Picture
 from isotone.report.study import Study, write_study
 from isotone.studies.arms import Asked, Trained, passes
-from isotone.studies.judging import Judged, Line, titled
+from isotone.studies.judging import Judged, Line, Score, titled
 from isotone.studies.tuning import Tuned, own_lr
 
 QUESTION = (
@@ -67,17 +69,14 @@ def write_outputs(
         command: that makes it again.
     """
     taken = {one.name: _taken(one, found, question) for one, found in tuned.items()}
-    behind = {line.arm.name: line.arm.trained for line in judged.lines}
-    empty = {"lr": math.nan, "weight_decay": math.nan, "passes": None}
-    used = [taken[one.name] if (one := behind[name]) else empty for name in judged.rows["arm"]]
-    rows = pd.concat([judged.rows, pd.DataFrame(used).astype({"passes": "Int64"})], axis=1)
-    summary = pd.DataFrame([_summary(line, judged.rows) for line in judged.lines])
+    rows = pd.DataFrame([_row(score, taken) for score in judged.scores]).astype({"passes": "Int64"})
+    summary = pd.DataFrame([_summary(line, judged.of(line.arm.name, line.target)) for line in judged.lines])
     tuning = tuple(found.told for found in tuned.values())
     _write(folder / "compare.csv", rows)
     _write(folder / "summary.csv", summary)
     _write(folder / "tuning.csv", pd.DataFrame([line for found in tuned.values() for line in _tries(found)]))
     table = _table(judged, question)
-    said = (*judged.answer, *notes, f"Tuning, by validation error on seed 0: {' '.join(tuning)}")
+    said = (*judged.answer, *notes, *(f"Tuned on seed 0, error on the validation rows: {line}" for line in tuning))
     study = Study(
         title="Comparison",
         question=QUESTION,
@@ -121,6 +120,13 @@ def _taken(one: Trained, found: Tuned, question: Asked) -> dict[str, Any]:
     }
 
 
+def _row(score: Score, taken: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    arm = score.arm
+    about = {"arm": arm.name, "title": arm.title, "how": arm.how, "seed": score.seed, "target": score.target}
+    nothing = {"lr": math.nan, "weight_decay": math.nan, "passes": None}
+    return {**about, "n": score.n, **score.values, **(taken[arm.trained.name] if arm.trained else nothing)}
+
+
 def _tries(found: Tuned) -> list[dict[str, Any]]:
     return [
         {"run": found.name, "lr": one.lr, "weight_decay": one.weight_decay, "validation_error": error,
@@ -129,9 +135,7 @@ def _tries(found: Tuned) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _summary(line: Line, rows: pd.DataFrame) -> dict[str, Any]:
-    own = rows[(rows["arm"] == line.arm.name) & (rows["target"] == line.target)]
-    scores = [name for name in own.columns if name not in ("arm", "title", "how", "seed", "target", "n")]
+def _summary(line: Line, own: Sequence[Score]) -> dict[str, Any]:
     loss, gap = line.found.loss, line.found.difference
     percent = Interval(*(100 * x for x in vars(line.found.relative).values()))
     return {
@@ -140,10 +144,10 @@ def _summary(line: Line, rows: pd.DataFrame) -> dict[str, Any]:
         "how": line.arm.how,
         "target": line.target,
         "seeds": len(own),
-        **{name: float(own[name].mean()) for name in scores},
+        **{name: _mean(own, name) for name in own[0].values},
         "loss_low": loss.low,
         "loss_high": loss.high,
-        "loss_spread": float(own[_measure(own)].std(ddof=1)) if len(own) > 1 else math.nan,
+        "loss_spread": _spread(own),
         **{"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high},
         **{"percent": percent.value, "percent_low": percent.low, "percent_high": percent.high},
         "p_holm": line.p,
@@ -151,8 +155,14 @@ def _summary(line: Line, rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _measure(rows: pd.DataFrame) -> str:
-    return "error" if "error" in rows.columns else "mae"
+def _mean(own: Sequence[Score], name: str) -> float:
+    return float(np.mean([score.values[name] for score in own]))
+
+
+def _spread(own: Sequence[Score]) -> float:
+    """Return the standard deviation of the seeds' losses; NaN of one."""
+    losses = [score.values["error" if "error" in score.values else "mae"] for score in own]
+    return float(np.std(losses, ddof=1)) if len(losses) > 1 else math.nan
 
 
 def _table(judged: Judged, question: Asked) -> tuple[tuple[str, ...], ...]:
@@ -164,21 +174,20 @@ def _table(judged: Judged, question: Asked) -> tuple[tuple[str, ...], ...]:
     others = ("accuracy", "balanced_accuracy") if classes else ("rmse", "r2", "spearman")
     words = {"rmse": "RMSE", "r2": "R2", "spearman": "Spearman", "balanced_accuracy": "balanced"}
     head = ("arm", unit, "95 % interval", "seeds ±", f"against {reference}", "95 % interval")
-    table = [(*head, *(words.get(name, name) for name in others))]
+    table: list[tuple[str, ...]] = [(*head, *(words.get(name, name) for name in others))]
     for line in judged.lines:
-        own = judged.rows[(judged.rows["arm"] == line.arm.name) & (judged.rows["target"] == line.target)]
-        spread = own[_measure(own)].std(ddof=1) if len(own) > 1 else math.nan
-        first = line is judged.lines[0] or line.arm.name == judged.lines[0].arm.name
+        own = judged.of(line.arm.name, line.target)
+        first = line.arm == judged.lines[0].arm
         low, high = (f"{x:+.1f}" for x in (100 * line.found.relative.low, 100 * line.found.relative.high))
         table.append(
             (
                 titled(line.arm, line.target, len(targets)),
                 _short(line.found.loss.value),
                 _span(line.found.loss),
-                _short(spread),
+                _short(_spread(own)),
                 "-" if first else f"{100 * line.found.relative.value:+.1f} %",
                 "-" if first or math.isnan(line.found.relative.low) else f"{low} to {high}",
-                *(_short(float(own[name].mean())) for name in others),
+                *(_short(_mean(own, name)) for name in others),
             )
         )
     return tuple(table)
@@ -192,7 +201,7 @@ def _short(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
 
 
-def _figure(judged: Judged, question: Asked) -> Any:
+def _figure(judged: Judged, question: Asked) -> Picture | None:
     targets = list(dict.fromkeys(line.target for line in judged.lines))
     gaps = [
         Gap(
@@ -210,8 +219,7 @@ def _figure(judged: Judged, question: Asked) -> Any:
 
 def _write(path: Path, table: pd.DataFrame) -> None:
     """Write a csv, whole or not at all; texts cannot be read as formulas by a spreadsheet."""
-    texts = table.select_dtypes(include=["object", "string"]).columns
-    safe = table.assign(**{name: [neutral(x) if isinstance(x, str) else x for x in table[name]] for name in texts})
+    safe = table.map(lambda x: neutral(x) if isinstance(x, str) else x)
     temporary = path.with_name(f".tmp-{path.name}")
     safe.to_csv(temporary, index=False)
     os.replace(temporary, path)

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from isotone.evaluate.class_metrics import class_metrics
@@ -18,6 +16,25 @@ from isotone.studies.arms import Arm
 from isotone.studies.kept import Kept
 
 Predictions = Mapping[tuple[str, int], Kept]  # by the arm's name and the seed
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one arm scored with one seed on one target.
+
+    Args:
+        arm: which.
+        seed: which.
+        target: name of the target or category.
+        n: test rows.
+        values: by name: the scores on the test rows, and `val_loss`, the mean loss of the validation rows.
+    """
+
+    arm: Arm
+    seed: int
+    target: str
+    n: int
+    values: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -44,14 +61,18 @@ class Judged:
     """What a comparison found.
 
     Args:
-        rows: a line for each arm, seed and target.
+        scores: of each arm, seed and target.
         lines: by target, then arm, in the order shown; the first of each target is the reference.
         answer: in words: the headline first.
     """
 
-    rows: pd.DataFrame
+    scores: tuple[Score, ...]
     lines: tuple[Line, ...]
     answer: tuple[str, ...]
+
+    def of(self, arm: str, target: str) -> list[Score]:
+        """Return the scores of one arm and target, in the order of the seeds."""
+        return [score for score in self.scores if score.arm.name == arm and score.target == target]
 
 
 def judge_arms(
@@ -67,19 +88,18 @@ def judge_arms(
         task: numbers or classes.
         group: name of the column of groups, or None.
     """
-    rows = [
-        {**_about(arm, seed, targets[j]), **_scores(kept[arm.name, seed], j, task)}
+    scores = tuple(
+        _score(arm, seed, targets[j], kept[arm.name, seed], j, task)
         for arm in arms
         for seed in range(seeds)
         for j in range(len(targets))
-    ]
+    )
     lines = _lines(arms, kept, seeds, targets, task)
-    table = pd.DataFrame(rows)
-    headline = _headline(table, lines, targets[0])
+    headline = _headline(scores, lines, targets[0])
     others = [line.verdict.text for line in lines if line.verdict is not None]
     answer = [headline, *(text for text in others if text not in headline)]
     answer += _weak(arms, kept, seeds, targets, task)
-    return Judged(table, lines, (*answer, _resampled(kept, arms[0], seeds, group, len(_compared(lines)))))
+    return Judged(scores, lines, (*answer, _resampled(kept, arms[0], seeds, group, len(_compared(lines)))))
 
 
 def titled(arm: Arm, target: str, targets: int) -> str:
@@ -90,12 +110,7 @@ def titled(arm: Arm, target: str, targets: int) -> str:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _about(arm: Arm, seed: int, target: str) -> dict[str, Any]:
-    return {"arm": arm.name, "title": arm.title, "how": arm.how, "seed": seed, "target": target}
-
-
-def _scores(kept: Kept, j: int, task: Task) -> dict[str, float]:
-    """Return the test scores of one arm, seed and target, and its mean loss on validation rows."""
+def _score(arm: Arm, seed: int, target: str, kept: Kept, j: int, task: Task) -> Score:
     test, val = kept.side("test"), kept.side("val")
     y, p = test.target[:, j], test.prediction[:, j]
     if task == "classes":
@@ -103,7 +118,7 @@ def _scores(kept: Kept, j: int, task: Task) -> dict[str, float]:
         values = {"error": 1 - found["accuracy"].value} | {name: x.value for name, x in found.items()}
     else:
         values = {name: x.value for name, x in regression_metrics(y, p, samples=1).items()}
-    return {"n": len(y), **values, "val_loss": float(_loss(val, j, task).mean())}
+    return Score(arm, seed, target, len(y), {**values, "val_loss": float(_loss(val, j, task).mean())})
 
 
 def _loss(kept: Kept, j: int, task: Task) -> Float[np.ndarray, " n"]:
@@ -139,11 +154,14 @@ def _compared(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if line.verdict is not None]
 
 
-def _headline(table: pd.DataFrame, lines: Sequence[Line], target: str) -> str:
+def _headline(scores: Sequence[Score], lines: Sequence[Line], target: str) -> str:
     """Return the verdict of the arm that the validation rows would choose: choosing by the test would flatter it."""
     chosen = [line for line in lines if line.target == target and line.arm.trained is not None]
-    by_arm = table[table["target"] == target].groupby("arm")["val_loss"].mean()
-    best = min(chosen, key=lambda line: float(by_arm[line.arm.name]))
+
+    def validation(line: Line) -> float:
+        return sum(x.values["val_loss"] for x in scores if x.arm == line.arm and x.target == target)
+
+    best = min(chosen, key=validation)
     if best.verdict is None:
         return f"By the validation rows one would stay with {best.arm.title}: no other arm has a lower error there."
     others = len([line for line in chosen if line.verdict is not None])
@@ -159,7 +177,11 @@ def _weak(arms: Sequence[Arm], kept: Predictions, seeds: int, targets: Sequence[
         for arm, found in zip(arms, _paired(arms, kept, seeds, j, task, reference=place), strict=True)
         if arm.how != "constant" and not found.difference.high < 0
     ]
-    return [f"Not shown to be better than the constant `{arms[place].title}`: {', '.join(names)}."] if names else []
+    return (
+        [f"Not shown to be better than the {arms[place].title} of the training rows: {', '.join(names)}."]
+        if names
+        else []
+    )
 
 
 def _resampled(kept: Predictions, reference: Arm, seeds: int, group: str | None, many: int) -> str:

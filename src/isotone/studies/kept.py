@@ -102,7 +102,7 @@ def read_kept(path: Path, made: Mapping[str, Any]) -> Kept | None:
         made: as in `write_kept`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["made"]) != _text(made):
                 return None
             return Kept(*(file[name] for name in Kept.__dataclass_fields__))
