@@ -8,7 +8,7 @@ import pytest
 from studies.conftest import SETTINGS
 
 from isotone.errors import ConfigError
-from isotone.studies.order import neighbours, order, split_names
+from isotone.studies.order import neighbours, order, order_by_row, split_names
 
 
 def test_rows_of_frequent_names_are_split_in_three() -> None:
@@ -28,6 +28,18 @@ def test_clumps_tell_the_name_and_a_line_does_not() -> None:
     noise = np.random.default_rng(0).normal(size=(80, 1))
     assert neighbours(np.where(name == "a", 10.0, -10.0)[:, None] + noise, found) == 1.0
     assert neighbours(noise, found) < 0.8
+
+
+def test_the_order_of_a_row_is_its_rank_correlation() -> None:
+    from scipy.stats import spearmanr
+
+    draw = np.random.default_rng(0)
+    h, y = draw.normal(size=(9, 3)), draw.normal(size=(9, 1))
+    found = order_by_row(h, y)
+    other = np.arange(9) != 4
+    wanted = spearmanr(np.linalg.norm(h - h[4], axis=1)[other], np.abs(y - y[4])[other, 0])[0]
+    assert found[4] == pytest.approx(wanted)
+    assert order_by_row(np.ones((5, 2)), y[:5]).tolist() == [0.0] * 5
 
 
 def test_a_nuisance_must_be_a_column(table: Path) -> None:
