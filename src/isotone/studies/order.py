@@ -234,7 +234,7 @@ def _page(
         (
             name,
             bounds(_turned(grid.error(name, "order"))) if name in arms else "",
-            *(_told(frame[frame["arm"] == name], measure) for measure in shown),
+            *(_told(_of(frame, name, measure)) for measure in shown),
         )
         for name in names
     ]
@@ -242,8 +242,8 @@ def _page(
     for arm in arms[1:]:
         answer.append(_ordered(grid, arm))
         if probed:
-            a, b = (_mean(frame, name, "neighbours") for name in (arms[0], arm))
-            alone = _mean(frame, "target alone", "neighbours")
+            a, b = (float(_of(frame, name, "neighbours").mean()) for name in (arms[0], arm))
+            alone = float(_of(frame, "target alone", "neighbours").mean())
             answer.append(
                 f"Neighbours in the representation tell {nuisance} in {100 * b:.0f} % of the rows under {arm}, in "
                 f"{100 * a:.0f} % under {arms[0]}; neighbours in the target alone in {100 * alone:.0f} %."
@@ -256,7 +256,7 @@ def _page(
             + (f" by {nuisance}?" if probed else "?")
             + " Each dot of the maps is a test row of the first seed."
         ),
-        answer=tuple(answer) or (f"{arms[0]}: Spearman {_mean(frame, arms[0], 'Spearman'):.3f}.",),
+        answer=tuple(answer) or (f"{arms[0]}: Spearman {float(_of(frame, arms[0], 'Spearman').mean()):.3f}.",),
         columns=("method", "order by row", *(f"{nuisance}, {x}" if x in MEASURES[3:] else x for x in shown)),
         rows=tuple(rows),
         command=command,
@@ -276,15 +276,16 @@ def _page(
     )
 
 
-def _told(frame: pd.DataFrame, column: str) -> str:
-    x = frame[column].dropna().to_numpy()
+def _of(frame: pd.DataFrame, arm: str, column: str) -> Float[np.ndarray, " s"]:
+    """Return what was measured of an arm, a number a seed; none where it was not."""
+    found = frame[column].to_numpy(dtype=np.float64)[(frame["arm"] == arm).to_numpy()]
+    return found[np.isfinite(found)]
+
+
+def _told(x: Float[np.ndarray, " s"]) -> str:
     if not len(x):
         return ""
     return number(x.mean()) + (f" ({number(x.min())} to {number(x.max())})" if len(x) > 1 else "")
-
-
-def _mean(frame: pd.DataFrame, arm: str, column: str) -> float:
-    return float(frame[column][frame["arm"] == arm].mean())
 
 
 def _turned(found: Interval) -> Interval:
