@@ -25,4 +25,4 @@ def test_the_last_value_is_the_reference(table: Path) -> None:
     text = page.read_text()
     assert "rnc has the least error at temperature" in text
     assert "less than at 2" in text
-    assert pd.read_csv(table.parent / "s" / "study.csv")["arm"].tolist() == ["2", "2", "0.5", "0.5"]
+    assert pd.read_csv(table.parent / "s" / "study.csv")["arm"].tolist() == [2, 2, 0.5, 0.5]

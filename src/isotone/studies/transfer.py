@@ -124,7 +124,7 @@ def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
         for arm, run in runs.items():
             parts.setdefault((arm, "linear probe"), []).append(errors_of(data, rows, _probed(run, data), seed=seed))
         for arm in (*runs, SCRATCH):
-            start = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
+            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
             run = second.run(Arm(f"tuned {arm}", "baseline", second.settings), seed, **start)
             parts.setdefault((arm, "fine-tuned"), []).append(errors_of(data, rows, test_errors(run, data), seed=seed))
     return {key: joined(each) for key, each in parts.items()}

@@ -183,13 +183,15 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
         f"Inside ranges that were never shown, {' and '.join(inside.arms[1:])} has less error than {inside.arms[0]} in "
         f"{better} of {of} cases, more in {worse}, and the rest these data cannot tell."
     )
+    if of > 1:
+        answer.insert(0, lead)
     return Study(
         title="Unseen targets",
         question=(
             "Ranges of the target are left out of training and validation. How large is the error of test rows inside "
             "them, which the method has never been shown?"
         ),
-        answer=(lead, *answer) if answer else (f"{inside.arms[0]} alone was judged.",),
+        answer=tuple(answer) or (f"{inside.arms[0]} alone was judged.",),
         columns=inside.columns("left out, error inside"),
         rows=inside.rows(),
         command=command,
