@@ -28,6 +28,19 @@ def test_the_loss_is_rnc_of_the_representation(views: int) -> None:
     torch.testing.assert_close(out.total.float(), expected)
 
 
+def test_only_the_nearest_are_positives_on_request() -> None:
+    batch = _batch()
+    method = RnC(positives=0.5)
+    net = method.build(nn.Linear(5, 4), Facts(4, k=1))
+    h = net(batch.views.flatten(0, 1)).unflatten(0, (2, 6)).transpose(0, 1)
+    assert batch.tags.target is not None
+    expected = rnc(h, batch.tags.target, positives=6)  # of the 11 other views; 5.5 is rounded to the even number
+    torch.testing.assert_close(method.loss(net, batch).total.float(), expected)
+    with pytest.raises(ConfigError) as caught:
+        RnC(positives=0.0)
+    assert str(caught.value) == "`positives` must be between 0.001 and 1, got 0."
+
+
 def test_there_is_no_projection_head() -> None:
     encoder = nn.Linear(5, 4)
     net = RnC().build(encoder, Facts(4, k=1))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from isotone.report.study import Line, Study, line_figure, write_study
+from isotone.report.study import Line, Study, Table, line_figure, write_study
 
 
 def _study(**changes: object) -> Study:
@@ -33,6 +33,21 @@ def test_the_figure_says_its_means_in_words() -> None:
     figure = _study().figure
     assert figure is not None
     assert figure.alt == ("accuracy against wrong labels (0 %, 50 %). plain: 0.45, 0.2; other: 0.4, 0.3.")
+
+
+def test_further_tables_and_what_was_held(tmp_path: Path) -> None:
+    more = Table("As <published>", ("x", "MAE"), (("l1", "6.63"),), "figure & table")
+    text = write_study(tmp_path / "s.html", _study(tables=(more,), held=("The same rows.",))).read_text()
+    for part in ("As &lt;published&gt;", "6.63", "figure &amp; table", "How it was made", "The same rows."):
+        assert part in text
+
+
+def test_places_that_stand_alone_are_drawn_with_bars() -> None:
+    line = Line("plain", ((0.4,), (0.2,)), ((0.3, 0.5), (0.1, 0.3)))
+    steps = line_figure(["a", "b"], [line], axis="x", value="y")
+    alone = line_figure(["a", "b"], [line], axis="x", value="y", joined=False)
+    assert steps.alt == alone.alt
+    assert steps.svg != alone.svg
 
 
 def test_a_page_without_a_figure(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ STUDIES = {
     "robustness": "error against the severity of 19 corruptions of the test images",
     "few-data": "error against the number of training rows",
     "unseen": "error inside ranges of the target that were left out of training",
+    "transfer": "an encoder of one table on another: linear probe, fine-tuned, and from scratch",
     "order": "does the representation follow the target, or fall apart by a nuisance such as a camera",
     "temperature": "error of RnC at several temperatures",
     "positives": "error of RnC when only the nearest candidates are positives",

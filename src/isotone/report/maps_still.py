@@ -16,9 +16,10 @@ from isotone.report.map import FEWEST_FOR_TSNE, project
 from isotone.report.values import shortened
 
 if TYPE_CHECKING:
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 else:
-    Figure = object
+    Figure = PathCollection = object  # loaded when something is drawn; the names must exist for run-time checks
 
 MOST_POINTS = 700
 MOST_NAMES = 10  # colours that can be told apart
@@ -66,11 +67,11 @@ def still_maps(maps: Sequence[Scatter], target: str, nuisance: str) -> Picture:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots(1 + coloured, len(maps), squeeze=False)
-        shown = None
+        shown: list[PathCollection] = []
         for column, (one, xy) in enumerate(zip(maps, places, strict=True)):
             top = axes[0, column]
             top.set_title(shortened(one.name, 24))
-            shown = top.scatter(xy[:, 0], xy[:, 1], c=one.target[kept], s=9, cmap="viridis", linewidths=0)
+            shown.append(top.scatter(xy[:, 0], xy[:, 1], c=one.target[kept], s=9, cmap="viridis", linewidths=0))
             if coloured:
                 colours = [_COLOURS[c] if c < MOST_NAMES else "#c8c8c8" for c in code]
                 axes[1, column].scatter(xy[:, 0], xy[:, 1], c=colours, s=9, linewidths=0)
@@ -78,7 +79,7 @@ def still_maps(maps: Sequence[Scatter], target: str, nuisance: str) -> Picture:
             one.set_xticks([])
             one.set_yticks([])
             one.grid(visible=False)
-        bar = figure.colorbar(shown, ax=axes[0, :].tolist(), shrink=0.9)
+        bar = figure.colorbar(shown[-1], ax=axes[0, :].tolist(), shrink=0.9)
         bar.set_label(shortened(target, 24))
         if coloured:
             axes[1, 0].set_ylabel(f"by {shortened(nuisance, 20)}")

@@ -96,6 +96,8 @@ def line_figure(x: Sequence[str], lines: Sequence[Line], *, axis: str, value: st
                 small = 4 if joined else 3
                 axes.plot([place] * len(seeds), seeds, marker, color=colour, markersize=small, linestyle="none")
         axes.set_xticks(range(len(x)), list(x))
+        if not joined:
+            axes.set_xlim(-0.6, len(x) - 0.4)
         axes.set_xlabel(axis)
         axes.set_ylabel(value)
         axes.legend(frameon=False, labelcolor=COLOUR["ink"])

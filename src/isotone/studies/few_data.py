@@ -80,32 +80,13 @@ def few_data(
             raise ConfigError(f"`shares` must be above 0 and at most 1, got {share:g}.")
     shares = sorted(set(shares), reverse=True)
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet)
-    parts: dict[tuple[str, str], list[Errors]] = {}
-    sizes: dict[float, list[int]] = {share: [] for share in shares}
-    name = unit = ""
-    for seed in range(seeds):
-        data = sweep.data(seed)
-        name, unit = data.name, unit_of(data.target_names)
-        for share in shares:
-            train = nested(data, share, seed)
-            sizes[share].append(len(train))
-            place = f"train{share:g}"
-            part = write_part(
-                sweep.out / "tables" / f"seed{seed}-{place}",
-                sweep.table, data, sweep.resolved(sweep.arms[0]).data, train.tolist(), data.rows("val").tolist(),
-            )  # fmt: skip
-            for arm in sweep.arms:
-                passes = _passes(sweep.resolved(arm), len(data.rows("train")), len(train), same)
-                run = sweep.run(arm, seed, place, part.path, **part.settings, passes=passes)
-                own = sweep.data_of(run, part.path)
-                rows = own.labelled("test")
-                error = errors_of(own, rows, test_errors(run, own), seed=seed, lines=part.lines)
-                parts.setdefault((arm.name, f"{share:g}"), []).append(error)
+    cells, sizes = _judged(sweep, shares, same)
+    data = sweep.data(0)
     names = {f"{share:g}": _named(sizes[share], share) for share in shares}
-    cells = {(arm, names[place]): joined(each) for (arm, place), each in parts.items()}
-    grid = Grid.of([arm.name for arm in sweep.arms], list(names.values()), cells, unit)
+    named = {(arm, names[place]): each for (arm, place), each in cells.items()}
+    grid = Grid.of([arm.name for arm in sweep.arms], list(names.values()), named, unit_of(data.target_names))
     grid.write(sweep.out / "study.csv", "training rows")
-    return write_study(sweep.out / "study.html", _page(grid, name, command, seeds, same))
+    return write_study(sweep.out / "study.html", _page(grid, data.name, command, seeds, same))
 
 
 def nested(data: Dataset, share: float, seed: int) -> Int[np.ndarray, " m"]:
@@ -135,6 +116,32 @@ def nested(data: Dataset, share: float, seed: int) -> Int[np.ndarray, " m"]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _judged(
+    sweep: Sweep, shares: Sequence[float], same: str
+) -> tuple[dict[tuple[str, str], Errors], dict[float, list[int]]]:
+    """Return the errors by (arm, share), and for each share the training rows under each seed."""
+    parts: dict[tuple[str, str], list[Errors]] = {}
+    sizes: dict[float, list[int]] = {share: [] for share in shares}
+    for seed in range(sweep.seeds):
+        data = sweep.data(seed)
+        for share in shares:
+            train = nested(data, share, seed)
+            sizes[share].append(len(train))
+            place = f"train{share:g}"
+            part = write_part(
+                sweep.out / "tables" / f"seed{seed}-{place}",
+                sweep.table, data, sweep.resolved(sweep.arms[0]).data, train.tolist(), data.rows("val").tolist(),
+            )  # fmt: skip
+            for arm in sweep.arms:
+                passes = _passes(sweep.resolved(arm), len(data.rows("train")), len(train), same)
+                run = sweep.run(arm, seed, place, part.path, **part.settings, passes=passes)
+                own = sweep.data_of(run, part.path)
+                rows = own.labelled("test")
+                error = errors_of(own, rows, test_errors(run, own), seed=seed, lines=part.lines)
+                parts.setdefault((arm.name, f"{share:g}"), []).append(error)
+    return {key: joined(each) for key, each in parts.items()}, sizes
 
 
 def _passes(settings: Settings, full: int, part: int, same: str) -> int:

@@ -109,7 +109,7 @@ class Grid:
         for place in self.places:
             for arm in self.arms:
                 n = len(self.cells[arm, place].error)
-                start = {axis: place, "arm": arm}
+                start: dict[str, object] = {axis: place, "arm": arm}
                 each = self.by_seed(arm, place)
                 lines += [{**start, "seed": s, "n": n // len(each), "error": x} for s, x in each.items()]
                 found = self.error(arm, place)

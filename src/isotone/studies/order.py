@@ -21,19 +21,23 @@ from jaxtyping import Float, Int, Shaped
 from isotone.data.table import read_table, texts
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import logistic
+from isotone.evaluate.metrics import Interval
 from isotone.evaluate.order import order as measure
 from isotone.evaluate.probe import ProbeData
 from isotone.randomness import numpy_generator
 from isotone.records import Dataset
+from isotone.report.figures import spread
 from isotone.report.maps_still import Scatter, still_maps
 from isotone.report.study import Study, Table, write_study
+from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, plain
-from isotone.studies.grid import number
+from isotone.studies.grid import Grid, bounds, number
 from isotone.studies.sweep import ARMS, Sweep
 
 FLAGS = {"--nuisance": Flag("column that the representation should not tell (default: that of --group)", plain)}
 FEWEST_ROWS, MOST_NAMES = 8, 20  # test rows of a nuisance that is probed; how many of them
 NEIGHBOURS = 5
+MOST_ROWS = 1500  # of order by row
 PENALTIES = tuple(np.logspace(1, -5, 13).tolist())
 MEASURES = ("Spearman", "Kendall", "ordered triples", "linear probe", "neighbours")
 PUBLISHED = Table(
@@ -85,6 +89,7 @@ def order(
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet)
     lines: list[dict[str, Any]] = []
     maps: list[Scatter] = []
+    cells: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(seeds):
         data = sweep.data(seed)
         rows, names = data.labelled("test"), nuisance_of(sweep, data, nuisance)
@@ -97,19 +102,45 @@ def order(
             values = (found.spearman, found.kendall, found.ordered_triples)
             told = (math.nan, math.nan) if probed is None else _read(h, probed)
             lines.append({"arm": arm.name, "seed": seed, **dict(zip(MEASURES, (*values, *told), strict=True))})
+            kept = spread(len(rows), MOST_ROWS)
+            cell = errors_of(data, rows[kept], 1 - order_by_row(h[kept], y[kept]), seed=seed)
+            cells.setdefault((arm.name, "order"), []).append(cell)
             if seed == 0:
                 maps.append(Scatter(arm.name, h, y[:, 0], None if names is None else names[rows]))
-        if probed is not None:
-            chance = float(np.bincount(np.unique(probed.name, return_inverse=True)[1]).max() / len(probed.name))
-            lines.append({"arm": "target alone", "seed": seed, "neighbours": neighbours(y, probed)})
-            lines.append({"arm": "most frequent", "seed": seed, "linear probe": chance, "neighbours": chance})
+        lines += [] if probed is None else _controls(y, probed, seed)
     frame = pd.DataFrame(lines)
     frame.to_csv(sweep.out / "study.csv", index=False)
+    names = [arm.name for arm in sweep.arms]
+    grid = Grid.of(names, ["order"], {key: joined(each) for key, each in cells.items()}, "")
     data = sweep.data(0)
-    column = nuisance or data.group_name
-    return write_study(
-        sweep.out / "study.html", _page(frame, maps, data, column, [a.name for a in sweep.arms], command)
-    )
+    return write_study(sweep.out / "study.html", _page(frame, grid, maps, data, nuisance or data.group_name, command))
+
+
+def order_by_row(h: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """Return for each row the rank correlation of its distances to all others in the representation and in the target.
+
+    Args:
+        h: of n >= 3 rows; compared by Euclidean distance.
+        target: of the rows; compared by L1 distance.
+
+    Returns:
+        (n,) from -1 to 1; 0 where all distances are equal.
+
+    Example:
+        >>> line = np.array([[0.0], [1.0], [3.0], [7.0]])
+        >>> order_by_row(5 * line, line).round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+    from scipy.spatial.distance import cdist
+    from scipy.stats import rankdata
+
+    others = ~np.eye(len(h), dtype=bool)
+    ranks: list[np.ndarray] = []
+    for distance in (cdist(h, h), cdist(target, target, "cityblock")):
+        rank = np.asarray(rankdata(distance[others].reshape(len(h), -1), axis=1))
+        ranks.append(rank - rank.mean(axis=1, keepdims=True))
+    scale = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+    return np.divide((ranks[0] * ranks[1]).sum(axis=1), scale, out=np.zeros(len(h)), where=scale > 0)
 
 
 def nuisance_of(sweep: Sweep, data: Dataset, column: str | None) -> Shaped[np.ndarray, " n"] | None:
@@ -176,6 +207,16 @@ def _sides(x: Float[np.ndarray, "t d"], probed: Probed) -> list[np.ndarray]:
     return sides
 
 
+def _controls(y: Float[np.ndarray, "t k"], probed: Probed, seed: int) -> list[dict[str, Any]]:
+    """Return what the target alone tells of the nuisance, and what guessing the most frequent one does."""
+    count = np.bincount(np.unique(probed.name, return_inverse=True)[1])
+    chance = float(count.max() / count.sum())
+    return [
+        {"arm": "target alone", "seed": seed, "neighbours": neighbours(y, probed)},
+        {"arm": "most frequent", "seed": seed, "linear probe": chance, "neighbours": chance},
+    ]
+
+
 def _read(h: Float[np.ndarray, "t d"], probed: Probed) -> tuple[float, float]:
     """Return how many names a linear probe and the nearest neighbours tell right."""
     data = ProbeData(*_sides(h, probed))
@@ -183,23 +224,26 @@ def _read(h: Float[np.ndarray, "t d"], probed: Probed) -> tuple[float, float]:
 
 
 def _page(
-    frame: pd.DataFrame, maps: Sequence[Scatter], data: Dataset, nuisance: str | None, arms: Sequence[str], command: str
+    frame: pd.DataFrame, grid: Grid, maps: Sequence[Scatter], data: Dataset, nuisance: str | None, command: str
 ) -> Study:
+    arms = grid.arms
     probed = bool(frame["neighbours"].notna().any())
     shown = MEASURES if probed else MEASURES[:3]
     names = [*arms, *(["target alone", "most frequent"] if probed else [])]
-    rows = [(name, *(_told(frame[frame["arm"] == name], measure) for measure in shown)) for name in names]
+    rows = [
+        (
+            name,
+            bounds(_turned(grid.error(name, "order"))) if name in arms else "",
+            *(_told(_of(frame, name, measure)) for measure in shown),
+        )
+        for name in names
+    ]
     answer: list[str] = []
     for arm in arms[1:]:
-        first, other = (_mean(frame, name, "Spearman") for name in (arms[0], arm))
-        word = "more" if other > first else "less"
-        answer.append(
-            f"{arm} orders the test rows {word} than {arms[0]}: Spearman {other:.3f} against {first:.3f}"
-            f"{_wins(frame, arm, arms[0])}."
-        )
+        answer.append(_ordered(grid, arm))
         if probed:
-            a, b = (_mean(frame, name, "neighbours") for name in (arms[0], arm))
-            alone = _mean(frame, "target alone", "neighbours")
+            a, b = (float(_of(frame, name, "neighbours").mean()) for name in (arms[0], arm))
+            alone = float(_of(frame, "target alone", "neighbours").mean())
             answer.append(
                 f"Neighbours in the representation tell {nuisance} in {100 * b:.0f} % of the rows under {arm}, in "
                 f"{100 * a:.0f} % under {arms[0]}; neighbours in the target alone in {100 * alone:.0f} %."
@@ -212,35 +256,49 @@ def _page(
             + (f" by {nuisance}?" if probed else "?")
             + " Each dot of the maps is a test row of the first seed."
         ),
-        answer=tuple(answer) or (f"{arms[0]}: Spearman {_mean(frame, arms[0], 'Spearman'):.3f}.",),
-        columns=("method", *(f"{nuisance}, {x}" if x in MEASURES[3:] else x for x in shown)),
+        answer=tuple(answer) or (f"{arms[0]}: Spearman {float(_of(frame, arms[0], 'Spearman').mean()):.3f}.",),
+        columns=("method", "order by row", *(f"{nuisance}, {x}" if x in MEASURES[3:] else x for x in shown)),
         rows=tuple(rows),
         command=command,
         figure=still_maps(maps, data.target_names[0], nuisance or ""),
         data=data.name,
         tables=(PUBLISHED,),
         held=(
+            "Order by row: the rank correlation of a test row's distances to all others, in the representation and in "
+            "the target, mean over the rows; its 95 % interval is over rows (or groups) and seeds.",
             "Spearman and Kendall: of distances in the representation and in the target, over pairs of test rows; "
             "ordered triples: the share in which what is closer in target is closer there too; chance is 0.5.",
             f"Linear probe and neighbours: the share of test rows whose {nuisance or 'nuisance'} is told right, among "
             f"at most {MOST_NAMES} values with {FEWEST_ROWS} test rows or more. Lower is better: less fragmented.",
-            "Mean over the seeds, and the lowest and highest of them.",
+            "The other columns are the mean over the seeds, and the lowest and highest of them.",
             *why,
         ),
     )
 
 
-def _told(frame: pd.DataFrame, column: str) -> str:
-    x = frame[column].dropna().to_numpy()
+def _of(frame: pd.DataFrame, arm: str, column: str) -> Float[np.ndarray, " s"]:
+    """Return what was measured of an arm, a number a seed; none where it was not."""
+    found = frame[column].to_numpy(dtype=np.float64)[(frame["arm"] == arm).to_numpy()]
+    return found[np.isfinite(found)]
+
+
+def _told(x: Float[np.ndarray, " s"]) -> str:
     if not len(x):
         return ""
     return number(x.mean()) + (f" ({number(x.min())} to {number(x.max())})" if len(x) > 1 else "")
 
 
-def _mean(frame: pd.DataFrame, arm: str, column: str) -> float:
-    return float(frame[column][frame["arm"] == arm].mean())
+def _turned(found: Interval) -> Interval:
+    """Return the correlation that 1 less it stands for."""
+    return Interval(1 - found.value, 1 - found.high, 1 - found.low)
 
 
-def _wins(frame: pd.DataFrame, arm: str, first: str) -> str:
-    a, b = (frame["Spearman"][frame["arm"] == name].to_numpy() for name in (arm, first))
-    return f", higher in {int((a > b).sum())} of {len(a)} seeds" if len(a) > 1 else ""
+def _ordered(grid: Grid, arm: str) -> str:
+    first, gap = grid.arms[0], grid.gap(arm, "order")
+    each = [_turned(grid.error(name, "order")).value for name in (arm, first)]
+    told = f"{each[0]:.3f} against {each[1]:.3f}, a difference of {bounds(gap, sign=True)}"
+    if gap.low > 0:
+        return f"{arm} orders the test rows more than {first}: {told}."
+    if gap.high < 0:
+        return f"{arm} orders the test rows less than {first}: {told}."
+    return f"{arm} and {first} order the test rows alike, as far as these data can tell: {told}."

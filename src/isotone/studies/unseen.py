@@ -125,12 +125,23 @@ def unseen(
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet)
     if len(sweep.resolved(sweep.arms[0]).data.target) != 1:
         raise ConfigError("the study leaves out ranges of one target. Name one column: --target.")
+    data, cells = sweep.data(0), _judged(sweep, ranges)
+    names = [arm.name for arm in sweep.arms]
+    grids = [Grid.of(names, list(remove), side, data.target_names[0]) for side in cells]
+    grids[0].write(sweep.out / "study.csv", "removed")
+    grids[1].write(sweep.out / "outside.csv", "removed")
+    return write_study(sweep.out / "study.html", _page(grids[0], grids[1], data.name, command, seeds))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _judged(sweep: Sweep, ranges: Sequence[Range]) -> list[dict[tuple[str, str], Errors]]:
+    """Return the errors by (arm, range) of the test rows inside the range, and of those outside."""
     inside: dict[tuple[str, str], list[Errors]] = {}
     outside: dict[tuple[str, str], list[Errors]] = {}
-    name = unit = ""
-    for seed in range(seeds):
+    for seed in range(sweep.seeds):
         data = sweep.data(seed)
-        name, unit = data.name, data.target_names[0]
         for one in ranges:
             hole = _hole(data, one)
             left = [rows[~hole[rows]] for rows in (data.rows("train"), data.rows("val"))]
@@ -146,17 +157,7 @@ def unseen(
                 for chosen, kept in ((held, inside), (~held, outside)):
                     cell = errors_of(own, rows[chosen], error[chosen], seed=seed, lines=part.lines)
                     kept.setdefault((arm.name, one.name), []).append(cell)
-    names = [arm.name for arm in sweep.arms]
-    grids = [
-        Grid.of(names, list(remove), {key: joined(each) for key, each in cells.items()}, unit)
-        for cells in (inside, outside)
-    ]
-    grids[0].write(sweep.out / "study.csv", "removed")
-    grids[1].write(sweep.out / "outside.csv", "removed")
-    return write_study(sweep.out / "study.html", _page(grids[0], grids[1], name, command, seeds))
-
-
-# ----------------------------------------------------------------------------------------------------------------------
+    return [{key: joined(each) for key, each in cells.items()} for cells in (inside, outside)]
 
 
 def _hole(data: Dataset, one: Range) -> Bool[np.ndarray, " n"]:
@@ -182,13 +183,15 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
         f"Inside ranges that were never shown, {' and '.join(inside.arms[1:])} has less error than {inside.arms[0]} in "
         f"{better} of {of} cases, more in {worse}, and the rest these data cannot tell."
     )
+    if of > 1:
+        answer.insert(0, lead)
     return Study(
         title="Unseen targets",
         question=(
             "Ranges of the target are left out of training and validation. How large is the error of test rows inside "
             "them, which the method has never been shown?"
         ),
-        answer=(lead, *answer) if answer else (f"{inside.arms[0]} alone was judged.",),
+        answer=tuple(answer) or (f"{inside.arms[0]} alone was judged.",),
         columns=inside.columns("left out, error inside"),
         rows=inside.rows(),
         command=command,

@@ -1,0 +1,192 @@
+"""Transfer: an encoder trained on one table, judged on another with a linear probe and with fine-tuning.
+
+The linear probe is a ridge regression on the frozen encoder, its penalty picked on validation. Fine-tuning is the
+`baseline` method on the second table, started from the encoder's weights; beside it stands the same from scratch.
+
+Source: Zha et al. 2023, arXiv 2210.01189, section 5.4 and table 4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotone.api import Run
+from isotone.errors import ConfigError
+from isotone.evaluate.linear import ridge
+from isotone.evaluate.probe import ProbeData
+from isotone.records import Dataset
+from isotone.report.study import Study, Table, line_figure, write_study
+from isotone.studies.errors import Errors, errors_of, joined
+from isotone.studies.flags import Flag, plain, whole
+from isotone.studies.grid import Grid
+from isotone.studies.robustness import interval_words
+from isotone.studies.sweep import ARMS, Arm, Sweep, test_errors
+
+SCRATCH = "from scratch"
+COLUMNS = ("target", "group", "split_column", "image_column", "features")
+FLAGS = {
+    "--to": Flag("the second table, on which all are judged; its inputs must have the form of the first's", plain),
+    "--to-target": Flag("its target (default: called as in the first table)", plain),
+    "--to-group": Flag("its column of groups (default: none)", plain),
+    "--to-split-column": Flag("its column of train, val and test (default: none)", plain),
+    "--to-image-column": Flag("its column of images (default: found by itself)", plain),
+    "--tune-passes": Flag("passes of fine-tuning (default: --passes)", whole),
+}
+PUBLISHED = Table(
+    "As published",
+    ("MAE in years", "L1, linear", "RnC, linear", "L1, fine-tuned", "RnC, fine-tuned"),
+    (
+        ("AgeDB to IMDB-WIKI, 2k rows", "12.25", "11.12", "11.57", "11.09"),
+        ("IMDB-WIKI, 32k rows, to AgeDB", "7.36", "7.06", "6.36", "6.13"),
+    ),
+    "arXiv 2210.01189, table 4, ResNet-18; one run each, no intervals.",
+)
+
+
+def transfer(
+    table: str | Path,
+    *,
+    out: str | Path,
+    to: str | Path | None = None,
+    to_target: str | None = None,
+    to_group: str | None = None,
+    to_split_column: str | None = None,
+    to_image_column: str | None = None,
+    tune_passes: int = 0,
+    arms: Sequence[str] = ARMS,
+    seeds: int = 1,
+    command: str = "",
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train each arm on the first table, judge it on the second, write `study.csv` and `study.html`.
+
+    Args:
+        table: with a target.
+        out: folder of the study; runs that are finished are not made again.
+        to: the second table.
+        to_target: one column of it; None: called as in the first.
+        to_group: as `group`, of the second table.
+        to_split_column: as `split_column`, of the second table.
+        to_image_column: as `image_column`, of the second table.
+        tune_passes: of fine-tuning; 0 takes those of the first training.
+        arms: as in `isotone.studies.robustness`.
+        seeds: number of seeds, from 0 on.
+        command: written on the page.
+        quiet: no progress.
+        settings: of `isotone fit`; those that name no columns hold for the second table too.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ConfigError: see `Sweep.of`; no second table, or inputs of another form; DataError: see `isotone.fit`.
+
+    Source: arXiv 2210.01189, table 4.
+    """
+    if to is None:
+        raise ConfigError("the study needs a second table, on which the encoders are judged: --to TABLE.")
+    sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets={"weights": "--to"})
+    first = sweep.resolved(sweep.arms[0])
+    named = {"group": to_group, "split_column": to_split_column, "image_column": to_image_column}
+    columns = {"target": [to_target] if to_target else list(first.data.target), "features": list(first.data.features)}
+    if len(columns["target"]) != 1:
+        raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
+    kept = {k: v for k, v in Arm.read("baseline").takes(settings).items() if k not in COLUMNS}
+    passes = tune_passes or first.train.passes
+    second = {**kept, **columns, **{k: v for k, v in named.items() if v}, "passes": passes}
+    tuned = Sweep.of(to, out, ["baseline"], seeds, second, quiet=quiet)
+    cells, unit = _judged(sweep, tuned), str(columns["target"][0])
+    names, name = [arm.name for arm in sweep.arms], f"{sweep.table.name} to {tuned.table.name}"
+    grid = Grid.of(names, ["linear probe", "fine-tuned"], cells, unit)
+    beside = Grid.of([SCRATCH, *names], ["fine-tuned"], cells, unit)
+    grid.write(sweep.out / "study.csv", "judged by")
+    beside.write(sweep.out / "scratch.csv", "judged by")
+    return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, passes))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
+    """Return the errors by (arm, way of judging) on the second table."""
+    parts: dict[tuple[str, str], list[Errors]] = {}
+    for seed in range(sweep.seeds):
+        runs = {arm.name: sweep.run(arm, seed, "first") for arm in sweep.arms}
+        one = next(iter(runs.values()))
+        second = _in_form(tuned, one)
+        data = second.data(seed)
+        rows = data.labelled("test")
+        _check_form(data, one.model.shape, second.table)
+        for arm, run in runs.items():
+            parts.setdefault((arm, "linear probe"), []).append(errors_of(data, rows, _probed(run, data), seed=seed))
+        for arm in (*runs, SCRATCH):
+            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
+            run = second.run(Arm(f"tuned {arm}", "baseline", second.settings), seed, **start)
+            parts.setdefault((arm, "fine-tuned"), []).append(errors_of(data, rows, test_errors(run, data), seed=seed))
+    return {key: joined(each) for key, each in parts.items()}
+
+
+def _in_form(tuned: Sweep, run: Run) -> Sweep:
+    """Return the second table's sweep with the encoder and the form of images that the first has."""
+    form: dict[str, Any] = {"encoder": run.model.encoder_name, "norm": run.model.norm}
+    if run.model.kind == "image":
+        form |= {"channels": str(run.model.shape[0]), "image_size": run.model.shape[1]}
+    return replace(tuned, settings={**tuned.settings, **form})
+
+
+def _check_form(data: Dataset, shape: tuple[int, ...], to: str | Path) -> None:
+    came = data.inputs.shape[1:]
+    fits = came[-1] == shape[0] if data.kind == "image" else came == shape
+    if not fits:
+        raise ConfigError(
+            f"the encoder takes inputs of shape {shape}, and {Path(to).name} holds {data.kind} of shape {came}. "
+            "Give a second table of the same form."
+        )
+
+
+def _probed(run: Run, data: Dataset) -> np.ndarray:
+    """Return the test errors (t,) of a linear probe on the frozen encoder."""
+    sides = [data.labelled(side) for side in ("train", "val", "test")]
+    h, y = ([x[rows] for rows in sides] for x in (run.model.embed(data.inputs), data.target[:, 0]))
+    found = ridge(ProbeData(h[0], y[0], h[1], y[1], h[2], y[2]))
+    return np.abs(found.prediction - y[2])
+
+
+def _weights(run: Run) -> Path:
+    """Return a file of the encoder's weights alone, written once into the run's folder."""
+    from safetensors.torch import save_file
+
+    path = run.folder / "encoder.safetensors"
+    if not path.exists():
+        temporary = path.with_name(f".tmp-{path.name}")
+        save_file({name: x.contiguous().clone() for name, x in run.model.encoder.state_dict().items()}, temporary)
+        temporary.rename(path)
+    return path
+
+
+def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, passes: int) -> Study:
+    answer = [grid.verdict(arm, place, place.capitalize()) for place in grid.places for arm in grid.arms[1:]]
+    answer += [beside.verdict(arm, "fine-tuned", "Fine-tuned") for arm in beside.arms[1:]]
+    return Study(
+        title="Transfer",
+        question="Each method trains an encoder on the first table. What is it worth on the second?",
+        answer=tuple(answer),
+        columns=grid.columns("judged by"),
+        rows=grid.rows(),
+        command=command,
+        figure=line_figure(
+            grid.places, grid.lines(), axis="judged by", value=f"test error ({grid.unit})", joined=False
+        ),
+        data=name,
+        tables=(Table("Beside training from scratch", beside.columns("judged by"), beside.rows()), PUBLISHED),
+        held=(
+            "Linear probe: ridge regression on the frozen encoder, its penalty picked on the second's validation.",
+            f"Fine-tuned and {SCRATCH}: method baseline on the second table, {passes} passes, the same settings; "
+            "nothing is tuned for the start that it has.",
+            interval_words(seeds),
+        ),
+    )

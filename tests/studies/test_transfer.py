@@ -1,0 +1,48 @@
+"""Transfer: encoders of one table on another, by a linear probe, fine-tuned, and beside training from scratch."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from studies.conftest import SETTINGS
+
+from isotone.errors import ConfigError
+from isotone.studies.transfer import transfer
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({}, "the study needs a second table, on which the encoders are judged: --to TABLE."),
+        (
+            {"to": "b.csv", "target": ["y", "a"], "features": ["b", "c"]},
+            "the study judges errors of one target. Name one column of the second table: --to-target.",
+        ),
+        ({"to": "b.csv", "weights": "w"}, "the study sets `weights` itself. Leave it out; --to says what is studied."),
+    ],
+)
+def test_what_is_refused(table: Path, more: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        transfer(table, out=table.parent / "s", quiet=True, **{**SETTINGS, **more})
+    assert str(caught.value) == message
+
+
+@pytest.mark.slow
+def test_the_encoders_are_judged_on_the_second_table(table: Path) -> None:
+    other = pd.read_csv(table)
+    other["z"] = -other["y"]
+    other.drop(columns=["y", "who"]).to_csv(table.parent / "b.csv", index=False)
+    out = table.parent / "s"
+    page = transfer(
+        table, out=out, to=table.parent / "b.csv", to_target="z", temperature=1.5, tune_passes=3, quiet=True, **SETTINGS
+    )
+    found = pd.read_csv(out / "study.csv")
+    assert set(found["judged by"]) == {"linear probe", "fine-tuned"}
+    assert set(pd.read_csv(out / "scratch.csv")["arm"]) == {"from scratch", "baseline", "rnc"}
+    assert (out / "seed0-first-rnc" / "encoder.safetensors").exists()
+    config = (out / "seed0-tuned-rnc" / "config.yaml").read_text()
+    assert "seed0-first-rnc/encoder.safetensors" in config
+    assert "\npasses: 3\n" in config
+    text = page.read_text()
+    assert "t.csv to b.csv" in text
+    assert "Beside training from scratch" in text
