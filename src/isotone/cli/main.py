@@ -18,6 +18,7 @@ VERBS = {
     "predict": "predict the target or class of new rows with a finished run",
     "embed": "write the representation of new rows",
     "evaluate": "score probes on a run's frozen representation: how much of the label it holds",
+    "suspects": "rank training rows whose target disagrees with their neighbours: look there for wrong ones",
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
     "study": "many runs that answer one question, such as what wrong labels do",

@@ -17,8 +17,8 @@ from jaxtyping import Float, UInt8
 from isotone.errors import ConfigError
 from isotone.report.collect_classes import read_classes, read_confidence
 from isotone.report.collect_probes import read_probes
-from isotone.report.intervals import read_intervals
 from isotone.report.contents import Bin, Classes, Data, Epoch, Group, Order, Points, Run, Score, Task, Views
+from isotone.report.intervals import read_intervals
 from isotone.report.values import LONGEST_VALUE, count, interval, number, rows, text
 
 REQUIRED = ("config.yaml", "run.json", "data.json", "metrics.json", "features.npz")
