@@ -67,7 +67,9 @@ def test_the_page_shows_the_rows_and_trusts_no_text(tmp_path: Path, dataset: Dat
     assert "The 3 most suspicious rows" in page
     assert "isotone suspects a --top 3" in page
     assert "Validation and test rows are ranked too" not in page
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "suspects.csv", dtype={"group": str}), frame, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "suspects.csv", dtype={"group": str}), frame, check_dtype=False
+    )
 
 
 def test_ranking_test_rows_warns(tmp_path: Path, dataset: Dataset) -> None:

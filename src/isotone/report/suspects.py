@@ -179,7 +179,7 @@ def _shown(dataset: Dataset, found: Suspects, place: int) -> Shown:
         near=tuple(
             Near(
                 _picture(dataset, int(j), _NEAR_EDGE),
-                text(dataset.label[j]),
+                text(str(dataset.label[j]).replace("\\", "/").rsplit("/", 1)[-1]),  # the folder would fill the page
                 ", ".join(fixed(float(y), d) for y, d in zip(dataset.target[j], digits, strict=True)),
             )
             for j in found.near[place]
