@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 from jaxtyping import Float
 from sklearn.datasets import load_digits
@@ -32,6 +33,25 @@ def _roles(run: isotone.Run) -> list[str]:
 def test_the_baseline_shows_its_head_and_the_head_fitted_again(tmp_path: Path) -> None:
     run = isotone.fit((IMAGES, Y), method="baseline", out=tmp_path / "b", **FAST)
     assert _roles(run) == ["model", "refit", "constant", "constant"]
+
+
+def test_intervals_are_written_and_checked_on_the_test_rows(tmp_path: Path) -> None:
+    run = isotone.fit((IMAGES, Y), out=tmp_path / "r", interval=0.9, **QUICK)
+    found, row = run.metrics["intervals"], run.metrics["intervals"]["rows"][0]
+    kept = pd.read_csv(run.folder / "predictions.csv")
+    test = kept[kept["split"] == "test"]
+    assert list(kept)[-3:] == ["predicted_target", "low_target", "high_target"]
+    inside = (test["target"] >= test["low_target"]) & (test["target"] <= test["high_target"])
+    assert row["coverage"]["value"] == pytest.approx(inside.mean())
+    assert row["width"] == pytest.approx(2 * run.model.half_width(0.9)[0])
+    assert found["calibrated_on"] == (kept["split"] == "val").sum()
+    assert "Prediction intervals" in (run.folder / "report.html").read_text()
+
+
+def test_intervals_that_too_few_rows_can_promise_are_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="99 % intervals need validation rows of at least 99 groups"):
+        isotone.fit((IMAGES, Y), out=tmp_path / "r", interval=0.99, **QUICK)
+    assert not (tmp_path / "r").exists()
 
 
 def test_rnc_shows_the_head_on_the_frozen_encoder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -16,23 +16,27 @@ from torch import Tensor, nn
 from isotone.data import audit as auditing
 from isotone.data.arrays import array_inputs
 from isotone.data.datasets.reading import suited_augment, with_columns
-from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, named, read
+from isotone.data.given import INPUTS_ONLY, Beside, Found, as_split, check_fits, named, read
 from isotone.data.load import load_inputs
 from isotone.data.recordings import windowed, written_down
 from isotone.data.settings import DataSettings
 from isotone.data.table import Labels, read_table
 from isotone.errors import ConfigError
-from isotone.evaluate.judge import describe
 from isotone.evaluate.probes import append_rows, evaluate_run, kept_rows, probe_names, probe_settings
 from isotone.evaluate.subject import Subject
+from isotone.evaluate.suspects import Rows, averaged, suspects
 from isotone.export.saved import Model, load_model
-from isotone.finish import build, engine, execute
-from isotone.folder import claim, existing, provenance, write_config, write_json
+from isotone.finish import build, engine, execute, start
+from isotone.folder import claim, existing
 from isotone.methods.needs import needs_label
 from isotone.records import Dataset
 from isotone.report import write_report
+from isotone.report.suspects import write_suspects
 from isotone.settings import Settings, only_known, parts_of, read_config, resolve
 from isotone.train.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOW_READING = 2000  # images, counted twice (checked, then decoded): fewer are read before a line could be
 
@@ -137,8 +141,8 @@ class Run:
         source = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))["source"]
         if source is None and data is None:
             raise ConfigError(
-                f"{self.folder} was made from arrays and kept the features of only some of its rows: "
-                "probe it in Python with run.evaluate(data=(X, y)), with groups= and split= as in fit."
+                f"{self.folder} was made from arrays, which are needed again: run.evaluate(data=(X, y)) or "
+                "run.suspects((X, y)) in Python, with groups= and split= as in fit."
             )
         if data is None and columns == self.settings.data:
             return _same_data(self.folder, source, self.settings, beside, quiet)
@@ -148,15 +152,28 @@ class Run:
         found = _read(source if data is None else data, chosen, beside, quiet, labels="optional").dataset
         if data is None and columns.split_column is None:
             found = as_split(found, _same_data(self.folder, source, self.settings, beside, quiet))
-        came = found.inputs.shape[1:]
-        fits = came[-1] == shape[0] and came[0] >= shape[1] if kind == "image" == found.kind else came == shape
-        if found.kind != kind or not fits:
-            wanted = f"images of {shape[1]} pixels and {shape[0]} channels" if kind == "image" else f"{kind} of {shape}"
-            raise ConfigError(
-                f"the encoder of {self.folder} takes {wanted}, but {found.name} holds {found.kind} of shape {came}. "
-                "Give data of the same form."
-            )
+        check_fits(found, self.model.kind, self.model.shape, f"the encoder of {self.folder}")
         return found
+
+    def suspects(
+        self,
+        data: Data | None = None,
+        *,
+        groups: Sequence[Any] | np.ndarray | None = None,
+        split: Sequence[str] | np.ndarray | None = None,
+        rows: Rows = "train",
+        top: int = 40,
+        quiet: bool = True,
+        command: str = "run.suspects()",
+    ) -> "pd.DataFrame":
+        """Rank rows whose target disagrees with their neighbours'; write suspects.csv (returned) and suspects.html.
+
+        `data`, `groups` and `split` are those of `fit`, and needed again where the run was made from arrays. `rows`:
+        `train`, or `all` for validation and test rows too. `top`: rows that the page shows with their neighbours.
+        """
+        dataset = self._probed(data, self.settings.data, Beside(groups, split), quiet)
+        found = suspects(dataset, averaged(self.model.encoder, dataset, self.model.views), rows=rows)
+        return write_suspects(self.folder, dataset, found, command=command, top=top)
 
     def report(self, against: "str | Path | Run | None" = None) -> Path:
         """Write `report.html`, beside another run where one is given, and return its path."""
@@ -237,7 +254,7 @@ def fit(
     run = build(_uncut(chosen, found.dataset, source), found.dataset, custom, accelerator.device)
     folder = _claimed(out, f"{source.stem if source else 'arrays'}-{chosen.name}", accelerator)
     if accelerator.is_main_process:
-        _start(folder, run.settings, found, source, command, custom is not None)
+        start(folder, run.settings, found, source, command, custom is not None)
     accelerator.wait_for_everyone()
     execute(folder, run, accelerator, stream=None if quiet else sys.stderr)
     return load(folder, encoder=custom)
@@ -380,19 +397,3 @@ def _same_data(folder: Path, data: Any, settings: Settings, beside: Beside, quie
             f"the data are not those that {folder} was started with. Bring them back, or start a new run with --out."
         )
     return dataset
-
-
-def _start(
-    folder: Path, settings: Settings, found: Found, source: Path | None, command: str | None, custom: bool
-) -> None:
-    """Write what the run was started with; `run.json` last, since it makes the folder a run."""
-    write_config(folder / "config.yaml", settings.flat())
-    if found.bad is not None:
-        found.bad.to_csv(folder / "bad_rows.csv", index=False)
-    bad = 0 if found.bad is None else len(found.bad)
-    write_json(folder / "data.json", describe(found.dataset, found.warnings, bad))
-    config = f"{folder}/config.yaml"
-    again = f"isotone.fit((X, y), groups=groups, split=split, config={config!r})"
-    again = command or (again if source is None else f"isotone fit {source} --config {config} --out NEW")
-    about = provenance(again, settings.name, settings.train.seed, str(source.resolve()) if source else None)
-    write_json(folder / "run.json", {**about, "custom_encoder": custom})

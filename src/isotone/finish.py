@@ -14,18 +14,19 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from isotone.data.given import Found
 from isotone.data.partners import Partners, neighbour_views, second_views
 from isotone.data.views import Views, feature_statistics
 from isotone.errors import ConfigError
 from isotone.evaluate.coverage import calibrate, check_interval, coverage
 from isotone.evaluate.finetune import Tuned, tune
-from isotone.evaluate.judge import judge
+from isotone.evaluate.judge import describe, judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
 from isotone.evaluate.online import online
 from isotone.evaluate.stage_two import FittedHead, check_scheme, fit_head
 from isotone.export.saved import Model, save_model
 from isotone.export.teacher import load_teacher, taught
-from isotone.folder import existing, write_json
+from isotone.folder import existing, provenance, write_config, write_json
 from isotone.methods.needs import check_views, needs_label, suited
 from isotone.nets.encoders import build_encoder, pretrained_statistics
 from isotone.nets.network import Network
@@ -141,6 +142,31 @@ def engine(settings: Settings) -> Accelerator:
         # else a second run in one process could not have another precision; Accelerate has no public way
         AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]
     return Accelerator(cpu=cpu, mixed_precision=precision)
+
+
+def start(
+    folder: Path, settings: Settings, found: Found, source: Path | None, command: str | None, custom: bool
+) -> None:
+    """Write what a run is started with; `run.json` last, since it makes the folder a run.
+
+    Args:
+        folder: empty.
+        settings: of the run, resolved.
+        found: the data and what was noted about them.
+        source: the table, or None for arrays.
+        command: that repeats the run, or None to name one.
+        custom: whether the encoder is the user's own.
+    """
+    write_config(folder / "config.yaml", settings.flat())
+    if found.bad is not None:
+        found.bad.to_csv(folder / "bad_rows.csv", index=False)
+    bad = 0 if found.bad is None else len(found.bad)
+    write_json(folder / "data.json", describe(found.dataset, found.warnings, bad))
+    config = f"{folder}/config.yaml"
+    again = f"isotone.fit((X, y), groups=groups, split=split, config={config!r})"
+    again = command or (again if source is None else f"isotone fit {source} --config {config} --out NEW")
+    about = provenance(again, settings.name, settings.train.seed, str(source.resolve()) if source else None)
+    write_json(folder / "run.json", {**about, "custom_encoder": custom})
 
 
 def execute(folder: Path, run: Prepared, accelerator: Accelerator, *, stream: TextIO | None) -> None:

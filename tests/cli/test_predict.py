@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from isotone.export.saved import load_model
+
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -19,6 +21,24 @@ def test_predictions_are_those_of_the_run(finished: tuple[Path, Path], tmp_path:
     found, kept = pd.read_csv(out), pd.read_csv(run / "predictions.csv")
     np.testing.assert_allclose(found["grey"], kept["predicted_grey"], rtol=1e-5)
     assert found["label"].tolist() == kept["label"].tolist()
+
+
+def test_any_finished_run_can_be_asked_for_intervals(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:
+    table, run = finished
+    out = tmp_path / "preds.csv"
+    status, _, said = cli("predict", run, table, "--interval", "0.7", "--out", out)  # 3 groups of validation rows
+    assert status == 0, said
+    found = pd.read_csv(out)
+    assert list(found) == ["label", "grey", "low_grey", "high_grey"]
+    width = load_model(run / "model").half_width(0.7)[0]
+    np.testing.assert_allclose(found["high_grey"] - found["grey"], width, rtol=1e-6)
+    np.testing.assert_allclose(found["grey"] - found["low_grey"], width, rtol=1e-6)
+    status, _, said = cli("predict", run, table, "--interval", "0.9")
+    assert status == 2
+    assert said == (
+        "isotone: 90 % intervals need validation rows of at least 9 groups (rows, where there are no groups), but "
+        "there are 3. Ask for at most --interval 0.75, or for more of them: --val-fraction.\n"
+    )
 
 
 def test_nothing_is_overwritten(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:

@@ -67,8 +67,8 @@ def test_what_the_data_cannot_have_is_refused(dataset: Dataset) -> None:
     with pytest.raises(ConfigError) as few:
         check_interval(dataset, 0.99)
     assert str(few.value) == (
-        "99 % intervals need validation rows of at least 99 groups (rows, where there are no groups), but there are 15. "
-        "Ask for at most --interval 0.93, or for more of them: --val-fraction."
+        "99 % intervals need validation rows of at least 99 groups (rows, where there are no groups), but there are 15."
+        " Ask for at most --interval 0.93, or for more of them: --val-fraction."
     )
     with pytest.raises(ConfigError) as circle:
         check_interval(replace(dataset, geometry="circle:360"), 0.9)

@@ -328,8 +328,8 @@ def test_arrays_are_asked_for_where_not_all_features_are_kept(
     with pytest.raises(ConfigError) as caught:
         run.evaluate()
     assert str(caught.value) == (
-        f"{run.folder} was made from arrays and kept the features of only some of its rows: "
-        "probe it in Python with run.evaluate(data=(X, y)), with groups= and split= as in fit."
+        f"{run.folder} was made from arrays, which are needed again: run.evaluate(data=(X, y)) or "
+        "run.suspects((X, y)) in Python, with groups= and split= as in fit."
     )
 
 

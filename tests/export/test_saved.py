@@ -14,6 +14,7 @@ from isotone.errors import CheckpointError, ConfigError
 from isotone.export.saved import Model, load_model, save_model
 from isotone.nets.encoders import build_encoder
 from isotone.predict import predictor
+from isotone.predict.conformal import Calibration
 from isotone.predict.scaling import Scaling
 
 X = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 1), dtype=np.uint8)
@@ -143,6 +144,24 @@ def test_a_run_of_numbers_has_no_probabilities() -> None:
     with pytest.raises(ConfigError) as caught:
         model.probabilities(model.embed(X))
     assert str(caught.value) == "this run predicts numbers, so it has no probabilities of classes. Use `predict`."
+
+
+def test_intervals_are_saved_with_the_model(tmp_path: Path) -> None:
+    found = Calibration.of(np.arange(9.0)[:, None], np.zeros((9, 1)), np.arange(9) // 2)
+    save_model(tmp_path / "model", replace(_model(), calibration=found))
+    model = load_model(tmp_path / "model")
+    assert model.half_width(0.8).tolist() == found.half_width(0.8).tolist()
+    with pytest.raises(ConfigError) as caught:
+        _model().half_width(0.8)
+    assert str(caught.value) == (
+        "this run was made before there were intervals, so it has none. Fit it again: --config RUN/config.yaml."
+    )
+    with pytest.raises(ConfigError) as classes:
+        _classifier().half_width(0.8)
+    assert str(classes.value) == (
+        "this run predicts classes, and intervals are for numbers. Leave out --interval: the probabilities of the "
+        "classes are written anyway."
+    )
 
 
 def test_models_from_before_there_were_classes_load(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ VERBS = {
     "embed": "write the representation of new rows",
     "evaluate": "score probes on a run's frozen representation: how much of the label it holds",
     "compare": "methods and heads beside each other: same splits, same compute, intervals, a verdict",
+    "suspects": "rank training rows whose target disagrees with their neighbours: look there for wrong ones",
     "report": "write a run's report again, beside another run if you like",
     "resume": "go on with a run that was stopped or killed",
     "study": "many runs that answer one question, such as what wrong labels do",

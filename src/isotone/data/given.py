@@ -15,7 +15,7 @@ from isotone.data.settings import SPLITS, DataSettings
 from isotone.data.split import shared_groups
 from isotone.data.table import Labels
 from isotone.errors import ConfigError
-from isotone.records import Dataset
+from isotone.records import Dataset, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,6 +164,27 @@ def as_split(dataset: Dataset, own: Dataset) -> Dataset:
         return replace(dataset, split=split)
     group = np.array(["" if i is None else str(own.group[i]) for i in at])
     return replace(dataset, split=split, group=group, group_name=own.group_name)
+
+
+def check_fits(found: Dataset, kind: Kind, shape: tuple[int, ...], whose: str) -> None:
+    """Refuse data that an encoder cannot take.
+
+    Args:
+        found: the data.
+        kind: of the inputs that the encoder takes.
+        shape: of one, (c, h, w), (f,) or (c, t).
+        whose: the encoder's name, for the message.
+
+    Raises:
+        ConfigError: another kind or another shape; images may be larger.
+    """
+    came = found.inputs.shape[1:]
+    fits = came[-1] == shape[0] and came[0] >= shape[1] if kind == "image" == found.kind else came == shape
+    if found.kind != kind or not fits:
+        wanted = f"images of {shape[1]} pixels and {shape[0]} channels" if kind == "image" else f"{kind} of {shape}"
+        raise ConfigError(
+            f"{whose} takes {wanted}, but {found.name} holds {found.kind} of shape {came}. Give data of the same form."
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ class Model:
             )
         if self.calibration is None:
             raise ConfigError(
-                "this run was made before there were intervals, so it has none. Fit it again: its config.yaml repeats it."
+                "this run was made before there were intervals, so it has none. Fit it again: --config RUN/config.yaml."
             )
         return self.calibration.half_width(level)
 
