@@ -26,9 +26,10 @@ from isotone.evaluate.probes import append_rows, evaluate_run, kept_rows, probe_
 from isotone.evaluate.subject import Subject
 from isotone.evaluate.suspects import Rows, averaged, suspects
 from isotone.export.saved import Model, load_model
-from isotone.finish import build, engine, execute, start
+from isotone.finish import engine, execute, start
 from isotone.folder import claim, existing
 from isotone.methods.needs import needs_label
+from isotone.prepare import build
 from isotone.records import Dataset
 from isotone.report import write_report
 from isotone.report.suspects import write_suspects

@@ -15,10 +15,10 @@ import torch
 
 from isotone import check
 from isotone.errors import ConfigError, nearest
-from isotone.finish import build
 from isotone.methods import ALIASES, METHODS, method_class
 from isotone.methods.needs import DEFAULT_HEAD, NEEDS
 from isotone.predict import HEADS, PREDICTORS, Task
+from isotone.prepare import build
 from isotone.records import Dataset, Method
 from isotone.settings import Settings, only_known, parts_of, resolve
 

@@ -15,11 +15,11 @@ from isotone.evaluate.angles import constants
 from isotone.evaluate.constant import most_frequent_class
 from isotone.evaluate.knn import knn_classes, knn_numbers
 from isotone.evaluate.probe import ProbeData
-from isotone.finish import build
 from isotone.predict import predictor
 from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
 from isotone.predict.scaling import Scaling
+from isotone.prepare import build
 from isotone.records import Dataset
 from isotone.relations.geometry import period_of
 from isotone.settings import Settings
