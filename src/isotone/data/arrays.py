@@ -84,9 +84,7 @@ def load_arrays(
         sequence=recording,
         time=when,
     )
-    return wrong_labels(
-        replace(made, geometry=settings.geometry if made.target_names else "line"), settings.label_noise, seed
-    )
+    return wrong_labels(replace(made, geometry=settings.geometry), settings.label_noise, seed)
 
 
 def array_inputs(X: object, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:

@@ -70,13 +70,14 @@ def held_out(dataset: Dataset, prediction: Float[np.ndarray, "n k"]) -> Kept:
     """
     assert task_of(dataset) != "none", "only what has labels is compared"
     index = np.sort(np.concatenate([dataset.labelled(side) for side in HELD_OUT]))
+    geometry = dataset.geometry if dataset.category is None else "line"  # codes of classes are no places
     return Kept(
         dataset.row[index].astype(np.int64),
         dataset.label[index].astype(str),
         dataset.split[index].astype(str),
         np.zeros(0, str) if dataset.group is None else dataset.group[index].astype(str),
         answers(dataset)[index].astype(np.float64),
-        beside(answers(dataset)[index], prediction[index], dataset.geometry).astype(np.float64),
+        beside(answers(dataset)[index], prediction[index], geometry).astype(np.float64),
     )
 
 
