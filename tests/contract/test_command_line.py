@@ -136,7 +136,7 @@ def test_photographs_and_recordings_with_the_report(outside: Runs, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("name", "kind"), [(name, METHODS[name].kinds[0]) for name in METHODS])
 def test_a_killed_process_goes_on_to_the_same_bits(runs: Runs, tmp_path: Path, name: str, kind: Kind) -> None:
     """SIGKILL while it trains, and `isotone resume` in a new process."""

@@ -33,7 +33,7 @@ def svm_columns(subject: Subject) -> list[dict[str, Any]]:
         ShapeError: see `isotone.evaluate.svm.svm`.
     """
     found = subject.frozen
-    known = np.isfinite(found.target).all(axis=1)
+    known = np.asarray(np.isfinite(found.target).all(axis=1))
     for name, y in zip(found.target_names, found.target.T, strict=True):
         odd = y[known & ~np.isin(y, (0, 1))]
         if len(odd):

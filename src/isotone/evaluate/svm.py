@@ -65,20 +65,20 @@ def svm(
     Source: as at the top of this file.
     """
     _check_settings(costs, folds)
-    labels, fitted, test = _labels(data)
-    names = labels if names is None else np.array(names)
-    if len(names) != len(labels):
-        raise ShapeError(f"The SVM probe got {len(names)} names for {len(labels)} labels. Name each once.")
+    found, fitted, test = _labels(data)
+    named = found.tolist() if names is None else [*names]
+    if len(named) != len(found):
+        raise ShapeError(f"The SVM probe got {len(named)} names for {len(found)} labels. Name each once.")
     x, new = (_length_one(h) for h in (np.concatenate([data.train_h, data.val_h]), data.test_h))
-    fits = [_one(x, fitted[:, i], new, sorted(costs), folds, seed) for i in range(len(names))]
+    fits = [_one(x, fitted[:, i], new, sorted(costs), folds, seed) for i in range(len(named))]
     scores = np.stack([fit[0] for fit in fits], axis=1)  # (t, c)
     counts = ~np.isnan(test)
-    precision = [average_precision(test[counts[:, i], i] == 1, scores[counts[:, i], i]) for i in range(len(names))]
-    per_class = {str(name): value for name, value in zip(names, precision, strict=True)}
+    precision = [average_precision(test[counts[:, i], i] == 1, scores[counts[:, i], i]) for i in range(len(named))]
+    per_class = {str(name): value for name, value in zip(named, precision, strict=True)}
     picked = [fit[1] for fit in fits if fit[1] is not None]
     settings = {"model": "linear SVM", "folds": folds, "lowest_cost": min(picked), "highest_cost": max(picked)}
     notes = tuple(
-        note for name, fit in zip(names, fits, strict=True) for note in (f"class {name}: {n}" for n in fit[2])
+        note for name, fit in zip(named, fits, strict=True) for note in (f"class {name}: {n}" for n in fit[2])
     )
     mean = float(np.nanmean(precision))
     return ProbeResult("svm", mean, "mean average precision", True, settings, scores, {}, per_class, notes)
