@@ -66,7 +66,7 @@ def write_outputs(
         tuned: what was tried for each run.
         question: what was asked.
         notes: what was left out.
-        command: that makes it again.
+        command: that makes it again; without one, the call in Python.
     """
     taken = {one.name: _taken(one, found, question) for one, found in tuned.items()}
     rows = pd.DataFrame([_row(score, taken) for score in judged.scores]).astype({"passes": "Int64"})
@@ -83,7 +83,7 @@ def write_outputs(
         answer=said,
         columns=table[0],
         rows=table[1:],
-        command=command,
+        command=command or _again(question, folder),
         figure=_figure(judged, question),
         data=question.table.name,
     )
@@ -108,6 +108,12 @@ def as_text(table: Sequence[Sequence[str]]) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _again(question: Asked, folder: Path) -> str:
+    named = {"methods": list(question.methods), "heads": list(question.heads), "seeds": question.seeds}
+    told = ", ".join(f"{name}={value!r}" for name, value in {**named, "out": str(folder), **question.settings}.items())
+    return f"isotone.compare({str(question.table)!r}, {told})"
 
 
 def _taken(one: Trained, found: Tuned, question: Asked) -> dict[str, Any]:

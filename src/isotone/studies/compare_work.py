@@ -100,6 +100,7 @@ class Work:
 
     def _tried(self, one: Trained, chosen: Try) -> float:
         marker = self._place(one, 0, chosen) / DIVERGED
+        self.started.add(marker.parent.name)
         if marker.exists():
             return math.inf
         try:
