@@ -1,11 +1,12 @@
 """`isotone study`: which studies there are, and what is wrong with a call, before anything is read."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from isotone.cli.study import STUDIES, run
+from isotone.cli.study import STUDIES, _quoted, _read, _without, run
 from isotone.errors import ConfigError
 
 
@@ -56,3 +57,39 @@ def test_a_small_study_from_the_command_line(
     assert out.count("\n0,0.5,") == 4
     assert out.endswith("report: s/study.html\n")
     assert "isotone study label-noise t.csv" in (tmp_path / "s" / "study.html").read_text()
+
+
+def test_every_study_has_its_module_with_a_function_and_flags() -> None:
+    for name in STUDIES:
+        module = import_module(f"isotone.studies.{name.replace('-', '_')}")
+        assert callable(getattr(module, name.replace("-", "_")))
+        assert all(flag.startswith("--") for flag in module.FLAGS)
+        assert hasattr(module, "ARMS") != hasattr(module, "METHODS")  # what reads the settings of `isotone fit`
+
+
+def test_each_method_reads_the_flags_that_it_knows() -> None:
+    from isotone.studies.few_data import FLAGS
+
+    words = ["t.csv", "--target", "y", "--temperature", "1.5", "--arms", "baseline,rnc lr=0.5", "--passes=3"]
+    given, settings = _read("few-data", [*words, "--shares", "0.5,1", "--seeds", "2"], FLAGS, ("baseline", "rnc"), ())
+    assert given == {"table": "t.csv", "arms": ("baseline", "rnc lr=0.5"), "shares": (0.5, 1.0), "seeds": 2}
+    assert {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()} == {
+        "target": ("y",), "temperature": 1.5, "passes": 3,
+    }  # fmt: skip
+
+
+def test_a_flag_that_no_arm_knows_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        _read("order", ["t.csv", "--pases", "1"], {}, ("baseline", "rnc"), ())
+    assert str(caught.value) == (
+        "there is no flag '--pases'. Did you mean '--passes'? `isotone study order --help` lists them."
+    )
+
+
+def test_foreign_flags_leave_with_their_values() -> None:
+    words = ["t.csv", "--temperature", "2", "--queue=4", "--target", "y"]
+    assert _without(words, {"temperature", "queue"}) == ["t.csv", "--target", "y"]
+
+
+def test_the_command_can_be_typed_again() -> None:
+    assert _quoted(["order", "t.csv", "--arms", "rnc lr=1"]) == "order t.csv --arms 'rnc lr=1'"

@@ -29,8 +29,8 @@ from isotone.studies.sweep import ARMS, Sweep, slug, test_errors
 RANGES = ("40:60%", "80:100%", "15:25%+45:55%+75:85%")
 FLAGS = {
     "--remove": Flag(
-        "ranges to leave out, each by itself: 40:60%% of the training targets by rank, or 20:35 in their unit; "
-        "several at once with + (default: 40:60%%,80:100%%,15:25%%+45:55%%+75:85%%)",
+        "ranges to leave out, each by itself: 40:60% of the training targets by rank, or 20:35 in their unit; "
+        "several at once with + (default: 40:60%,80:100%,15:25%+45:55%+75:85%)",
         words,
     )
 }
