@@ -28,6 +28,7 @@ def test_the_table_of_the_family_names_what_there_is() -> None:
     """Each method has its row, and what the row says in code is a name of the room that it is said to be from."""
     lines = (Path(__file__).parents[2] / "docs" / "methods.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    rows = [row for row in rows if len(row) == 6]  # the table of the heads has fewer columns
     assert sorted(row[0].strip("`") for row in rows) == sorted(METHODS)
     for name, _, relation, others, loss, needs in rows:
         method = method_class(name.strip("`"))

@@ -99,18 +99,7 @@ def fit_penalised(
     x, val_x = (h - mean) * scale, (val_h - mean) * scale
     axes, spread = _principal(x)
     x, val_x = x @ axes, val_x @ axes
-    layer = x.new_zeros(x.shape[1] + 1, predictor.outputs(y.shape[1]))  # the bias comes last
-    best, scores = layer, list[float]()
-    for penalty in penalties:
-        # where the loss is about as curved along each axis: else those that are 1,000 times smaller are never reached
-        stretch = torch.cat([(spread**2 + penalty * layer.shape[1] / y.shape[1]).rsqrt(), spread.new_ones(1)])[:, None]
-        layer = _descend(layer, x, y, predictor, penalty, stretch, max_iter)
-        score = float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean())
-        scores.append(score if math.isfinite(score) else math.inf)
-        if scores[-1] < min(scores[:-1], default=math.inf):
-            best = layer
-        if len(scores) > PATIENCE and min(scores[-PATIENCE:]) > WORSE * min(scores):
-            break
+    best, scores = _ladder(x, y, val_x, val_y, spread, predictor, penalties, max_iter)
     weight = axes @ best[:-1] * scale[:, None]
     tried = tuple(penalties)[: len(scores)]
     return PenalisedFit(
@@ -123,6 +112,32 @@ def fit_penalised(
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _ladder(
+    x: Tensor,
+    y: Tensor,
+    val_x: Tensor,
+    val_y: Tensor,
+    spread: Tensor,
+    predictor: Predictor,
+    penalties: Sequence[float],
+    max_iter: int,
+) -> tuple[Tensor, list[float]]:
+    """Return the layer (r + 1, o) of the best validation MAE, and the MAE of each penalty that was tried."""
+    layer = x.new_zeros(x.shape[1] + 1, predictor.outputs(y.shape[1]))  # the bias comes last
+    best, scores = layer, list[float]()
+    for penalty in penalties:
+        # where the loss is about as curved along each axis: else those that are 1,000 times smaller are never reached
+        stretch = torch.cat([(spread**2 + penalty * layer.shape[1] / y.shape[1]).rsqrt(), spread.new_ones(1)])[:, None]
+        layer = _descend(layer, x, y, predictor, penalty, stretch, max_iter)
+        score = float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean())
+        scores.append(score if math.isfinite(score) else math.inf)
+        if scores[-1] < min(scores[:-1], default=math.inf):
+            best = layer
+        if len(scores) > PATIENCE and min(scores[-PATIENCE:]) > WORSE * min(scores):
+            break
+    return best, scores
 
 
 def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
