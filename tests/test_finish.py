@@ -124,6 +124,7 @@ def test_heads_with_bins_end_to_end_and_on_a_frozen_encoder(tmp_path: Path, meth
     assert run.metrics["rows"][0]["model"] == f"{method}, {head} head"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["numbers", "classes"])
 def test_fine_tuning_trains_encoder_and_head_and_goes_on(tmp_path: Path, labels: str) -> None:
     chosen = {"head": "dex"} if labels == "numbers" else {"category": True, "method": "supcon"}

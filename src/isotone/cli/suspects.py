@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from isotone.cli.arguments import Arguments
 
@@ -51,4 +51,4 @@ def table(frame: "pd.DataFrame") -> str:
 
 
 def _own(row: "pd.Series", name: str) -> float:
-    return float(row[f"target_{name}"] if f"target_{name}" in row.index else row[name])
+    return float(cast(float, row[f"target_{name}" if f"target_{name}" in row.index else name]))

@@ -380,7 +380,8 @@ def _tags(dataset: Dataset, train: np.ndarray) -> Tags:
     instance[train] = np.arange(len(train))
     sequence = None if dataset.sequence is None else np.unique(dataset.sequence, return_inverse=True)[1]
     known = {"instance": instance, "category": dataset.category, "sequence": sequence, "time": dataset.time}
-    return Tags(**{name: None if x is None else torch.from_numpy(x) for name, x in known.items()})
+    given = {name: None if x is None else torch.from_numpy(x) for name, x in known.items()}
+    return Tags(given["instance"], given["category"], sequence=given["sequence"], time=given["time"])
 
 
 def _step(line: str) -> float:
