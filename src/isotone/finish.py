@@ -340,8 +340,9 @@ def _judge(folder: Path, run: Prepared, device: torch.device) -> None:
             predictions[f"{name} fitted again on frozen features"] = ("refit", refit.answers(h.numpy()))
         record = {"head": fit.record}
         if not model.classes:
-            model = replace(model, calibration=calibrate(dataset, predictions[name][1]))
-            record |= coverage(dataset, predictions[name][1], model.calibration, settings.head.interval, seed=seed)
+            own_errors = calibrate(dataset, predictions[name][1])
+            model = replace(model, calibration=own_errors)
+            record |= coverage(dataset, predictions[name][1], own_errors, settings.head.interval, seed=seed)
     metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
     _keep(folder, run, model, predictions, h.numpy(), metrics)
 
