@@ -173,7 +173,9 @@ class Run:
         `train`, or `all` for validation and test rows too. `top`: rows that the page shows with their neighbours.
         """
         dataset = self._probed(data, self.settings.data, Beside(groups, split), quiet)
-        found = suspects(dataset, averaged(self.model.encoder, dataset, self.model.views), rows=rows)
+        plain = replace(self.settings, train=replace(self.settings.train, precision="no"))
+        h = averaged(self.model.encoder, dataset, self.model.views, device=engine(plain).device)
+        found = suspects(dataset, h, rows=rows)
         return write_suspects(self.folder, dataset, found, command=command, top=top)
 
     def report(self, against: "str | Path | Run | None" = None) -> Path:

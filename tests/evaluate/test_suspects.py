@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from isotone.data.arrays import load_arrays
@@ -12,6 +13,8 @@ from isotone.data.views import Views
 from isotone.errors import ConfigError, ShapeError
 from isotone.evaluate.suspects import averaged, first, suspects
 from isotone.records import Dataset
+
+CPU = torch.device("cpu")
 
 
 def _line(rows: int = 200, groups: np.ndarray | None = None) -> Dataset:
@@ -121,9 +124,9 @@ def test_a_row_is_the_mean_of_its_views() -> None:
     data = _line(40)
     net = nn.Linear(2, 3)
     views = Views("rows", 0, ("mild",), 0, (0.0, 0.0), (1.0, 1.0))
-    clean = averaged(net, data, views, count=0)
-    some = averaged(net, data, views, count=4)
+    clean = averaged(net, data, views, device=CPU, count=0)
+    some = averaged(net, data, views, device=CPU, count=4)
     assert some.shape == (40, 3)
-    assert np.array_equal(some, averaged(net, data, views, count=4))
+    assert np.array_equal(some, averaged(net, data, views, device=CPU, count=4))
     expected = data.inputs @ net.weight.detach().numpy().T + net.bias.detach().numpy()
     np.testing.assert_allclose(clean, expected, rtol=1e-5, atol=1e-5)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from isotone.cli.arguments import Arguments
 
@@ -41,14 +41,10 @@ def table(frame: "pd.DataFrame") -> str:
     names = [name.removeprefix("neighbours_") for name in frame.columns if name.startswith("neighbours_")]
     heads = [f"{name[:16]:>16} {'neighbours':>11}" for name in names]
     lines = [f"{'row':>7} {'file':40} {' '.join(heads)} {'score':>6}"]
-    for _, row in frame.head(PRINTED).iterrows():
-        told = [f"{_own(row, name):16.5g} {row[f'neighbours_{name}']:11.5g}" for name in names]
+    for row in frame.head(PRINTED).to_dict("records"):
+        told = [
+            f"{row[f'target_{name}' if f'target_{name}' in row else name]:16.5g} {row[f'neighbours_{name}']:11.5g}"
+            for name in names
+        ]
         lines.append(f"{row['row']:>7} {str(row['file'])[-40:]:40} {' '.join(told)} {row['score']:6.2f}")
     return "\n".join(lines)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-
-
-def _own(row: "pd.Series", name: str) -> float:
-    return float(cast(float, row[f"target_{name}" if f"target_{name}" in row.index else name]))

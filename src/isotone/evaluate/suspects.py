@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import nn
 
@@ -51,21 +52,27 @@ class Suspects:
     near: Int[np.ndarray, "m s"]
 
 
-def averaged(encoder: nn.Module, dataset: Dataset, views: Views, *, count: int = 8) -> Float[np.ndarray, "n d"]:
+def averaged(
+    encoder: nn.Module, dataset: Dataset, views: Views, *, device: torch.device, count: int = 8
+) -> Float[np.ndarray, "n d"]:
     """Return each row's representation, the mean of its clean view and `count` augmented ones.
 
     Args:
         encoder: (b, ...) to (b, d); left as it was.
         dataset: of the rows.
         views: makes the views, as in training.
+        device: where the encoder computes; it goes back to where it was.
         count: augmented views, >= 0.
     """
     rows = np.arange(len(dataset.split))
-    device = next((p.device for p in encoder.parameters()), None)
-    assert device is not None, "an encoder has weights"
-    total = forward(encoder, dataset, rows, views, device=device)
-    for one in range(count):
-        total = total + forward(encoder, dataset, rows, views, device=device, epoch=FAR_EPOCH + one)
+    place = next((p.device for p in encoder.parameters()), device)
+    encoder.to(device)
+    try:
+        total = forward(encoder, dataset, rows, views, device=device)
+        for one in range(count):
+            total = total + forward(encoder, dataset, rows, views, device=device, epoch=FAR_EPOCH + one)
+    finally:
+        encoder.to(place)
     return (total / (1 + count)).numpy()
 
 
