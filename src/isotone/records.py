@@ -5,8 +5,8 @@ h w c image height, width, channels, t time steps of a signal.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -59,7 +59,8 @@ class Tags:
     def map(self, change: Callable[[Tensor], Tensor]) -> "Tags":
         """Return the tags with `change` applied to every tensor that is there."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: change(x) for name, x in given.items() if isinstance(x, Tensor)})
+        changed: dict[str, Any] = {name: change(x) if isinstance(x, Tensor) else x for name, x in given.items()}
+        return Tags(**changed)
 
 
 @dataclass(frozen=True)
