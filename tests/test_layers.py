@@ -10,7 +10,20 @@ ORDER = [
     *("errors", "randomness", "records", "check"),
     *("relations", "candidates", "core", "nets", "data", "losses", "predict"),
     *("methods", "train", "evaluate", "report", "export"),
-    *("settings", "folder", "prepare", "finish", "api", "demo", "studies", "estimators", "__init__", "cli", "__main__"),
+    *(
+        "settings",
+        "folder",
+        "prepare",
+        "finish",
+        "run",
+        "api",
+        "demo",
+        "studies",
+        "estimators",
+        "__init__",
+        "cli",
+        "__main__",
+    ),
 ]
 FORBIDDEN = {("train", "methods")}  # train knows the Method protocol and no method by name
 

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isotone.api import Run as Run
     from isotone.api import audit as audit
     from isotone.api import fit as fit
     from isotone.api import load as load
     from isotone.api import resume as resume
+    from isotone.run import Run as Run
     from isotone.studies.compare import compare as compare
 
 _VERBS = ("Run", "audit", "fit", "load", "resume")

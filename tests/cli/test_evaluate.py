@@ -58,7 +58,7 @@ def test_a_table_is_read_again_where_not_all_features_are_kept(
     finished: tuple[Path, Path], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli("evaluate", finished[1])[0] == 0
-    monkeypatch.setattr("isotone.api.kept_rows", lambda folder: None)
+    monkeypatch.setattr("isotone.run.kept_rows", lambda folder: None)
     assert cli("evaluate", finished[1])[0] == 0
     *_, a, b, c, d = _rows(finished[1])
     assert (a["score"], b["score"]) == (pytest.approx(c["score"], rel=1e-4), pytest.approx(d["score"], rel=1e-4))

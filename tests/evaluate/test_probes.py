@@ -63,7 +63,7 @@ def _frozen() -> FrozenRows:
 
 
 def _without_features(run: isotone.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isotone.api.kept_rows", lambda folder: None)
+    monkeypatch.setattr("isotone.run.kept_rows", lambda folder: None)
 
 
 def test_names_are_read_and_checked() -> None:
@@ -363,7 +363,7 @@ def test_other_labels_of_the_same_table_keep_the_split_and_the_groups(
     seen: list[probes.Subject] = []
     real = probes.evaluate_run
     monkeypatch.setattr(
-        "isotone.api.evaluate_run",
+        "isotone.run.evaluate_run",
         lambda names, subject, *a, **k: (seen.append(subject), real(names, subject, *a, **k))[1],
     )
     done.evaluate("linear", category="size")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isotone.api import Data
 from isotone.errors import ConfigError
+from isotone.run import Data
 from isotone.settings import read_config
 from isotone.studies.arms import Asked, asked, config_settings, plan
 from isotone.studies.compare_output import Compared, write_outputs

@@ -11,13 +11,13 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from isotone.api import Run
 from isotone.data.load import load_table
 from isotone.errors import ConfigError, DivergenceError, StoppedError
 from isotone.evaluate.stage_two import fit_head
 from isotone.finish import engine
 from isotone.folder import write_json
 from isotone.records import Dataset
+from isotone.run import Run
 from isotone.studies.arms import Arm, Asked, Trained
 from isotone.studies.cells import cell
 from isotone.studies.kept import Kept, held_out, read_kept, write_kept

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from isotone.api import Run
 from isotone.data.corrupt import CORRUPTIONS, SEVERITIES, corrupt
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.evaluate.metrics import Interval, bootstrap
 from isotone.records import Dataset
+from isotone.run import Run
 from isotone.studies.errors import absolute_errors
 
 KEPT = "corruptions.npz"

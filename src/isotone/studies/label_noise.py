@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 
 from isotone import check
-from isotone.api import Run
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import logistic
@@ -31,6 +30,7 @@ from isotone.evaluate.probe import ProbeData
 from isotone.methods.baseline import Baseline
 from isotone.records import Dataset, Split
 from isotone.report.study import Line, Study, line_figure, write_study
+from isotone.run import Run
 from isotone.settings import resolve
 from isotone.studies.cells import cell
 from isotone.studies.flags import Flag, numbers, plain, whole

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from isotone import check
-from isotone.api import Run
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.records import Dataset
+from isotone.run import Run
 from isotone.settings import Settings, parts_of, resolve
 from isotone.studies.cells import cell
 from isotone.studies.errors import Errors, absolute_errors, errors_of, joined

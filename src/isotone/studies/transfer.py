@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from isotone.api import Run
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
 from isotone.records import Dataset
 from isotone.report.study import Study, Table, line_figure, write_study
+from isotone.run import Run
 from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, plain, whole
 from isotone.studies.grid import Grid
