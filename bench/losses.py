@@ -1,9 +1,9 @@
 """The losses of isotone against those of others: time, peak memory and error of one forward and backward pass.
 
-Variants (`bench/variants.py`) take turns within one run, so that a busy moment meets all of them; a time is the median
-of the repeats, and stands beside that of three N x N x D matrix products of the same turns. A peak is measured in a
-process of its own. A variant whose step takes too long (on a CPU 20 s) or needs too much memory (12 GiB) is left out at
-more rows, and its row says so.
+Variants (`bench/variants.py`) take turns within one run, in another order each turn, so that a busy moment meets all of
+them and none always follows the same one; a time is the median of the repeats, and stands beside that of three
+N x N x D matrix products of the same turns. A peak is measured in a process of its own. A variant whose step takes too
+long (on a CPU 20 s) or needs too much memory (12 GiB) is left out at more rows, and its row says so.
 The bars (`bench/bars.py`) are printed; the process exits with 1 if one is missed.
 
     python bench/losses.py                     every size on the CPU; writes its rows to bench/losses.csv
@@ -26,6 +26,8 @@ import torch
 from bars import RNC, Row, bars
 from measure import TooMuchError, clock, errors, inputs, peak, step
 from variants import VARIANTS, embeddings, products
+
+from isotone.randomness import generator
 
 OUT = Path(__file__).parent / "losses.csv"
 Cell = tuple[str, str]  # loss and variant
@@ -91,7 +93,8 @@ class Bench:
         most = {cell: min(MOST, max(FEWEST, int(BUDGET_S[self.device] / s))) for cell, s in seconds.items()}
         for turn in range(-1, max(most.values(), default=FEWEST)):  # turn -1 loads what a first call loads
             times[PRODUCTS].append(clock(products, z))
-            for cell, (loss, *data) in given.items():
+            for cell in _order(list(given), n, turn):
+                loss, *data = given[cell]
                 if turn < most[cell] and (turn >= 0 or seconds[cell] < 1.0):
                     times[cell].append(step(loss, *data)[2])
             if turn == -1:
@@ -108,6 +111,11 @@ class Bench:
         row = {key: f"{x:.4g}" if isinstance(x := about.get(key, ""), float) else str(x) for key in FIELDS}
         print(" ".join(f"{row[key]:>{width}}" for key, width in SHOWN.items()), flush=True)
         return row
+
+
+def _order(cells: list[Cell], n: int, turn: int) -> list[Cell]:
+    """Return the cells in another order each turn: the one before leaves its caches and its heap to the next."""
+    return [cells[i] for i in torch.randperm(len(cells), generator=generator("bench", "order", n, turn + 1)).tolist()]
 
 
 def write(path: Path, rows: list[Row]) -> None:

@@ -140,8 +140,7 @@ def _views(
     itself = torch.arange(len(z), device=z.device)
     sample = itself // views
     weight = torch.full((len(z),), 1 / len(z), dtype=torch.promote_types(z.dtype, torch.float32), device=z.device)
-    others = (itself[:views, None] + itself[1:views]) % views  # (v, v - 1) of each view
-    places = itself.view(-1, views)[:, others].flatten(0, 1)  # (n, v - 1)
+    places = _other_views(itself, views)
     if extra is None and not isinstance(temperature, Tensor):
         positives = Positives(sample, sample, places=places)
         total = log_sum_exp_among(z.to(weight.dtype), temperature**-0.5, weight, positives=positives)
@@ -151,6 +150,14 @@ def _views(
     column = torch.cat([sample, sample.new_full((len(rows) - len(x),), -1)])  # the negatives are nobody's positives
     positives = Positives(sample, column, places=places)
     return log_sum_exp_rows(x, rows, weight, own=itself, positives=positives).to(x.dtype)
+
+
+def _other_views(itself: Tensor, views: int) -> Tensor:
+    """Return the rows (n, v - 1) of each row's sample that are not itself."""
+    if views == 2:
+        return (itself ^ 1)[:, None]  # one small operation for five: on few rows they are what costs
+    others = (itself[:views, None] + itself[1:views]) % views  # (v, v - 1) of each view
+    return itself.view(-1, views)[:, others].flatten(0, 1)
 
 
 def _pairs(

@@ -42,6 +42,8 @@ class Positives:
 
     def of(self, rows: slice) -> "Positives":
         """Return the positives of some rows."""
+        if rows == slice(0, len(self.row)):
+            return self
         return replace(self, row=self.row[rows], places=None if self.places is None else self.places[rows])
 
 
