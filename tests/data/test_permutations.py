@@ -94,7 +94,7 @@ def test_a_seed_draws_the_same_set_and_another_seed_another(choose: Choose) -> N
 
 def test_a_hundred_of_nine_patches() -> None:
     rows = permutation_set(100)
-    assert least_distance(rows) == 6  # issue 4; /work/shared/reference/methods.md, section 2
+    assert least_distance(rows) == 6  # the minimum that is asked of 100 permutations
     assert least_distance(rows[:80]) >= 6
     assert mean_distance(rows) > 8.05  # 8.03 with lexicographic ties (methods.md), at most 8.08
 
