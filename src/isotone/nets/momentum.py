@@ -34,7 +34,7 @@ class Momentum(nn.Module):
         >>> keys = Momentum(net, momentum=0.75)
         >>> _ = net.weight.data.add_(4.0)  # a step
         >>> keys.update(net)
-        >>> (net.weight - keys.net.weight).tolist()  # 0.75 of the way is left
+        >>> (net.weight - keys.net.weight).round(decimals=3).tolist()  # 0.75 of the way is left
         [[3.0, 3.0]]
 
     Source: arXiv 1911.05722, equation 2.
