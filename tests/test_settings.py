@@ -143,3 +143,8 @@ def test_wrong_recipes_are_named() -> None:
 def test_a_root_stands_for_a_table() -> None:
     assert table_or_root({"table": None, "root": "faces", "dataset": "agedb"}, "fit") == "faces"
     assert table_or_root({"table": "faces", "root": None, "dataset": "agedb"}, "fit") == "faces"
+
+
+def test_a_verbs_own_flag_may_have_hyphens() -> None:
+    found = parse(parts_of("rnc"), ["--weight-decays", "1e-4,1e-3"], "isotone compare", {"--weight-decays": "x"})
+    assert found["weight_decays"] == "1e-4,1e-3"

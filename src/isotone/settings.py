@@ -87,7 +87,7 @@ def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) 
     )
     for name, text in own.items():
         if name.startswith("-"):
-            parser.add_argument(name, help=text)
+            parser.add_argument(f"--{name[2:].replace('-', '_')}", help=text)
         else:
             parser.add_argument(name, help=text, nargs="?")
     for part in parts:
