@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +27,22 @@ from isotone.records import Batch, Kind, LossOutput, Method
 
 CHEAP = [(name, min(METHODS[name].kinds, key=("rows", "signal", "image").index)) for name in METHODS]
 FEW, STEPS = 4, 20
+REPORT = finish.write_report  # as it is when this file is read
 # a short run of the kind of input that costs least, and the slow tests: twenty steps of every kind
 SLOW = [pytest.param(*pair, STEPS, marks=pytest.mark.slow) for pair in KINDS]
 EACH = pytest.mark.parametrize(("name", "kind", "steps"), [*((*pair, FEW) for pair in CHEAP), *SLOW])
 
 
 class Runs:
-    """The runs that nothing stopped, each made once."""
+    """The runs that nothing stopped, each made once.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: with the tables.
+        report: what writes a run's report.
+    """
+
+    def __init__(self, folder: Path, report: Callable[[Path], object]) -> None:
+        self.folder, self.report = folder, report
         self.made: dict[tuple[str, ...], Path] = {}
 
     def words(self, name: str, kind: Kind, steps: int) -> list[str]:
@@ -50,7 +56,9 @@ class Runs:
         """Return the folder of a run, made where it is not there yet."""
         if key not in self.made:
             out = self.folder / "-".join(key)
-            assert main([*typed, "--out", str(out)]) == 0
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(finish, "write_report", self.report)
+                assert main([*typed, "--out", str(out)]) == 0
             self.made[key] = out
         return self.made[key]
 
@@ -65,15 +73,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folder = tmp_path_factory.mktemp("tables")
     write_digits(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finish, "write_report", lambda folder: None)
-        yield Runs(folder)
+        patch.setattr(finish, "write_report", _no_report)
+        yield Runs(folder, _no_report)
 
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Runs:
     folder = tmp_path_factory.mktemp("outside")
     write_outside(folder, shared_data)
-    return Runs(folder)
+    return Runs(folder, REPORT)
 
 
 @pytest.mark.slow
@@ -170,6 +178,10 @@ def _assert_same_bits(a: Path, b: Path, steps: int) -> None:
     files += ["predictions.csv"] if (a / "predictions.csv").exists() else []
     for file in files:
         assert (a / file).read_bytes() == (b / file).read_bytes(), file
+
+
+def _no_report(folder: Path) -> None:
+    """Write nothing."""
 
 
 def _step(step: int) -> str:
