@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from isotone import finish
 from isotone.api import fit
 from isotone.errors import ConfigError
 from isotone.studies.label_noise import KINDS, Cell, _answer, _judging_data, label_noise
@@ -30,6 +31,7 @@ def test_every_cell_is_trained_judged_and_shown_and_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(finish, "write_report", lambda folder: None)  # of each run: it costs more than all the rest
     table, out = _table(tmp_path), tmp_path / "study"
     page = label_noise(table, out=out, noise=(0.0, 0.5), clusters=12, quiet=True, command="isotone study", **SETTINGS)
     found = pd.read_csv(out / "study.csv")
