@@ -26,6 +26,16 @@ def test_a_finished_cell_is_loaded_and_another_setting_is_refused(tmp_path: Path
     )
 
 
+def test_the_distance_that_a_run_took_by_itself_is_no_other_setting(tmp_path: Path) -> None:
+    kept = resolve("rnc", {"distance": "l1"}).flat()
+    (tmp_path / "config.yaml").write_text(
+        "\n".join(f"{name}: {value!r}" for name, value in kept.items() if value is not None)
+    )
+    check_same(tmp_path, resolve("rnc", {}).flat())
+    with pytest.raises(ConfigError, match="was made with distance 'l1', not 'l2'"):
+        check_same(tmp_path, resolve("rnc", {"distance": "l2"}).flat())
+
+
 def test_what_a_data_set_fills_in_is_no_other_setting(tmp_path: Path) -> None:
     kept = resolve("rnc", {"dataset": "agedb", "target": ["age"], "group": "person"}).flat()
     (tmp_path / "config.yaml").write_text(

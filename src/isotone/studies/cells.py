@@ -46,6 +46,7 @@ def check_same(folder: Path, wanted: dict[str, Any]) -> None:
     """
     kept = read_config(folder / "config.yaml")
     filled = FILLED_IN | (BY_CARD if wanted.get("dataset") else set())
+    filled |= {"distance"} if wanted.get("distance") == "auto" else set()  # a run keeps the one of its geometry
     for name in sorted(wanted.keys() - filled):
         if kept.get(name) != wanted[name]:
             raise ConfigError(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isotone.errors import ConfigError
 from isotone.run import Data
 from isotone.settings import read_config
@@ -18,7 +20,7 @@ from isotone.studies.arms import Asked, asked, config_settings, plan
 from isotone.studies.compare_output import Compared, write_outputs
 from isotone.studies.compare_work import Work
 from isotone.studies.judging import judge_arms
-from isotone.studies.kept import Kept
+from isotone.studies.kept import Kept, answers
 from isotone.studies.references import references
 from isotone.studies.tuning import Tune, grid
 
@@ -97,9 +99,11 @@ def _compared(
     tuned = {one: work.tune(one, tries) for one, tries in grids.items()}
     arms = (*found.arms, *references(question.resolved(found.trained[0]), question.task))
     kept: dict[tuple[str, int], Kept] = {}
+    trained: list[np.ndarray] = []
     for seed in range(question.seeds):
         kept |= {(arm.name, seed): work.predictions(arm, seed, tuned) for arm in arms}
+        trained.append(answers(work.data(seed))[work.data(seed).labelled("train")])
     data = work.data(0)
     names = data.target_names or (str(data.category_name),)
-    judged = judge_arms(arms, kept, seeds=question.seeds, targets=names, task=question.task, group=data.group_name)
+    judged = judge_arms(arms, kept, trained, targets=names, task=question.task, group=data.group_name)
     return write_outputs(work.folder, judged, tuned, question, notes=found.notes, command=command)

@@ -17,6 +17,7 @@ from isotone.report.compare import Gap, difference_figure
 from isotone.report.drawing import Picture
 from isotone.report.study import Study, write_study
 from isotone.studies.arms import Asked, Trained, passes
+from isotone.studies.compare_shots import mean_of, short, shot_tables
 from isotone.studies.judging import Judged, Line, Score, titled
 from isotone.studies.tuning import Tuned, own_lr
 
@@ -86,6 +87,7 @@ def write_outputs(
         command=command or _again(question, folder),
         figure=_figure(judged, question),
         data=question.table.name,
+        tables=shot_tables(judged),
     )
     page = write_study(folder / "compare.html", study)
     return Compared(folder, rows, summary, judged.answer, (*notes, *tuning), page, as_text(table))
@@ -150,7 +152,7 @@ def _summary(line: Line, own: Sequence[Score]) -> dict[str, Any]:
         "how": line.arm.how,
         "target": line.target,
         "seeds": len(own),
-        **{name: _mean(own, name) for name in own[0].values},
+        **{name: mean_of(own, name) for name in own[0].values},
         "loss_low": loss.low,
         "loss_high": loss.high,
         "loss_spread": _spread(own),
@@ -159,10 +161,6 @@ def _summary(line: Line, own: Sequence[Score]) -> dict[str, Any]:
         "p_holm": line.p,
         "verdict": "" if line.verdict is None else line.verdict.kind,
     }
-
-
-def _mean(own: Sequence[Score], name: str) -> float:
-    return float(np.mean([score.values[name] for score in own]))
 
 
 def _spread(own: Sequence[Score]) -> float:
@@ -188,23 +186,19 @@ def _table(judged: Judged, question: Asked) -> tuple[tuple[str, ...], ...]:
         table.append(
             (
                 titled(line.arm, line.target, len(targets)),
-                _short(line.found.loss.value),
+                short(line.found.loss.value),
                 _span(line.found.loss),
-                _short(_spread(own)),
+                short(_spread(own)),
                 "-" if first else f"{100 * line.found.relative.value:+.1f} %",
                 "-" if first or math.isnan(line.found.relative.low) else f"{low} to {high}",
-                *(_short(_mean(own, name)) for name in others),
+                *(short(mean_of(own, name)) for name in others),
             )
         )
     return tuple(table)
 
 
 def _span(interval: Interval) -> str:
-    return "-" if math.isnan(interval.low) else f"{_short(interval.low)} to {_short(interval.high)}"
-
-
-def _short(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
+    return "-" if math.isnan(interval.low) else f"{short(interval.low)} to {short(interval.high)}"
 
 
 def _figure(judged: Judged, question: Asked) -> Picture | None:

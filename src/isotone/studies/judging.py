@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from isotone.evaluate.class_metrics import class_metrics
 from isotone.evaluate.metrics import regression_metrics
 from isotone.evaluate.paired import SAMPLES, Difference, holm, paired_differences
+from isotone.evaluate.shots import Shot, ShotBins, shot_bins, shots
 from isotone.evaluate.verdict import Verdict, verdict
 from isotone.predict import Task
 from isotone.studies.arms import Arm
@@ -27,7 +28,8 @@ class Score:
         seed: which.
         target: name of the target or category.
         n: test rows.
-        values: by name: the scores on the test rows, and `val_loss`, the mean loss of the validation rows.
+        values: by name: the scores on the test rows, and `val_loss`, the mean loss of the validation rows. Of numbers
+            also `mae_` and `n_` many, medium and few (NaN without such rows), and `balanced_mae`.
     """
 
     arm: Arm
@@ -64,11 +66,13 @@ class Judged:
         scores: of each arm, seed and target.
         lines: by target, then arm, in the order shown; the first of each target is the reference.
         answer: in words: the headline first.
+        bins: by target, of those errors by shot; none of classes.
     """
 
     scores: tuple[Score, ...]
     lines: tuple[Line, ...]
     answer: tuple[str, ...]
+    bins: Mapping[str, ShotBins] = field(default_factory=dict[str, ShotBins])
 
     def of(self, arm: str, target: str) -> list[Score]:
         """Return the scores of one arm and target, in the order of the seeds."""
@@ -76,30 +80,40 @@ class Judged:
 
 
 def judge_arms(
-    arms: Sequence[Arm], kept: Predictions, *, seeds: int, targets: Sequence[str], task: Task, group: str | None
+    arms: Sequence[Arm],
+    kept: Predictions,
+    trained: Sequence[Float[np.ndarray, "_ k"]],
+    *,
+    targets: Sequence[str],
+    task: Task,
+    group: str | None,
 ) -> Judged:
     """Return the tables and the verdicts of a comparison.
 
     Args:
         arms: in the order shown; the first is the reference.
         kept: the held-out rows of every arm and seed.
-        seeds: how many.
+        trained: for each seed what is to be predicted of its training rows, as `Kept.target`.
         targets: names of the targets, or of the one category.
         task: numbers or classes.
         group: name of the column of groups, or None.
     """
+    seeds, numbers = len(trained), targets if task == "numbers" else ()
+    bins = {name: shot_bins([y[:, j] for y in trained]) for j, name in enumerate(numbers)}
+
     scores = tuple(
-        _score(arm, seed, targets[j], kept[arm.name, seed], j, task)
+        _score(arm, seed, name, kept[arm.name, seed], j, trained[seed][:, j], bins.get(name))
         for arm in arms
         for seed in range(seeds)
-        for j in range(len(targets))
+        for j, name in enumerate(targets)
     )
     lines = _lines(arms, kept, seeds, targets, task)
     headline = _headline(scores, lines, targets[0])
     others = [line.verdict.text for line in lines if line.verdict is not None]
     answer = [headline, *(text for text in others if text not in headline)]
     answer += _weak(arms, kept, seeds, targets, task)
-    return Judged(scores, lines, (*answer, _resampled(kept, arms[0], seeds, group, len(_compared(lines)))))
+    answer.append(_resampled(kept, arms[0], seeds, group, len(_compared(lines))))
+    return Judged(scores, lines, tuple(answer), bins)
 
 
 def titled(arm: Arm, target: str, targets: int) -> str:
@@ -110,15 +124,26 @@ def titled(arm: Arm, target: str, targets: int) -> str:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _score(arm: Arm, seed: int, target: str, kept: Kept, j: int, task: Task) -> Score:
+def _score(
+    arm: Arm, seed: int, target: str, kept: Kept, j: int, trained: Float[np.ndarray, " t"], bins: ShotBins | None
+) -> Score:
+    """Return the scores of numbers, which have bins, or of classes."""
+    task: Task = "classes" if bins is None else "numbers"
     test, val = kept.side("test"), kept.side("val")
     y, p = test.target[:, j], test.prediction[:, j]
-    if task == "classes":
+    if bins is None:
         found = class_metrics(y.astype(np.int64), p.astype(np.int64), samples=1)
         values = {"error": 1 - found["accuracy"].value} | {name: x.value for name, x in found.items()}
     else:
         values = {name: x.value for name, x in regression_metrics(y, p, samples=1).items()}
+        values |= _by_shot(shots(y, p, trained, many=bins.many, few=bins.few, width=bins.width))
     return Score(arm, seed, target, len(y), {**values, "val_loss": float(_loss(val, j, task).mean())})
+
+
+def _by_shot(found: Sequence[Shot]) -> dict[str, float]:
+    every, *sides = found
+    errors = {f"mae_{side.name}": side.mae for side in sides}
+    return {**errors, **{f"n_{side.name}": side.n for side in sides}, "balanced_mae": every.balanced_mae}
 
 
 def _loss(kept: Kept, j: int, task: Task) -> Float[np.ndarray, " n"]:
