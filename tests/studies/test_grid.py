@@ -36,9 +36,11 @@ def test_gaps_gains_and_growth() -> None:
 @pytest.mark.parametrize(
     ("seeds", "groups", "seed_sd", "least"),
     [
-        # 300 repeats: two standard errors of 95 % are 2.5 points. With 2,000 repeats were measured MEASURED.
-        (2, 100, 1.0, 0.84),
-        (3, 100, 1.0, 0.87),
+        # 200 repeats: two standard errors of 95 % are 3 points. Measured were (gap, growth; 500 repeats with many groups,
+        # 1,000 with few) 87 and 87 %, 93 and 92, 95 and 94, 94 and 95, 95 and 95. Drawing the seeds too gave a gap 61,
+        # 78 and 85 %, and plain percentiles 83 and 87.
+        (2, 100, 1.0, 0.81),
+        (3, 100, 1.0, 0.88),
         (5, 100, 1.0, 0.90),
         (1, 5, 0.0, 0.90),
         (1, 8, 0.0, 0.90),
@@ -47,19 +49,19 @@ def test_gaps_gains_and_growth() -> None:
 def test_a_gap_and_its_growth_hold_the_truth_about_as_often_as_they_say(
     seeds: int, groups: int, seed_sd: float, least: float
 ) -> None:
-    assert [least <= held <= 0.99 for held in _held(300, seeds, groups, seed_sd)] == [True, True]
+    assert [least <= held <= 0.99 for held in _held(200, seeds, groups, seed_sd)] == [True, True]
 
 
 def _held(repeats: int, seeds: int, groups: int, seed_sd: float) -> tuple[float, float]:
     """Return how often the interval of the gap, and of its growth, holds 0, the truth.
 
-    Every arm's error at a place has a part of the group, which all seeds share, and one of the seed, whose standard
-    deviation (of the mean over groups) is `seed_sd` times that of the groups' part, beside noise of the row.
+    Every arm's error at a place has a part of the group, which all seeds share, of standard deviation 1; one of the
+    seed, of `seed_sd`; and noise of the row.
     """
     held = np.zeros(2)
     for repeat in range(repeats):
         draw = np.random.default_rng(repeat)
-        of_group, of_seed = draw.normal(size=(2, 2, groups)), draw.normal(0, seed_sd / groups**0.5, (2, 2, seeds))
+        of_group, of_seed = draw.normal(size=(2, 2, groups)), draw.normal(0, seed_sd, (2, 2, seeds))
         unit, seed = np.tile(np.arange(groups), seeds), np.repeat(np.arange(seeds), groups)
         error = 20 + of_group[..., unit] + of_seed[..., seed] + draw.normal(0, 0.1, (2, 2, len(unit)))
         cells = {
