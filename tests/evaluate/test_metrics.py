@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.evaluate.metrics import METRICS, Interval, bootstrap, paired_difference, regression_metrics
+from isotone.evaluate.metrics import METRICS, Interval, bootstrap, expanded, paired_difference, regression_metrics
 from isotone.randomness import numpy_generator
 
 integers = st.integers(-5, 5).map(float)
@@ -51,7 +51,7 @@ def test_intervals_are_the_percentiles_over_resampled_rows(ties: bool) -> None:
     rows = numpy_generator("bootstrap", 3).integers(40, size=(50, 40))
     resampled = [expected(y[i], p[i]) for i in rows]
     for name in METRICS:
-        low, high = np.percentile([one[name] for one in resampled], [2.5, 97.5])
+        low, high = np.percentile([one[name] for one in resampled], expanded(40))
         assert (found[name].low, found[name].high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
 
 
@@ -65,8 +65,23 @@ def test_groups_are_drawn_whole() -> None:
     picked = numpy_generator("bootstrap", 5).integers(4, size=(30, 4))
     resampled = [expected(y[i], p[i]) for i in (np.concatenate([rows_of[c] for c in draws]) for draws in picked)]
     for name in METRICS:
-        low, high = np.percentile([one[name] for one in resampled], [2.5, 97.5])
+        low, high = np.percentile([one[name] for one in resampled], expanded(4))
         assert (found[name].low, found[name].high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_percentiles_of_few_groups_lie_further_out() -> None:
+    # t(3) = 3.1824; 100 Phi(-sqrt(4 / 3) 3.1824) = 0.0119
+    assert expanded(4) == pytest.approx((0.0119, 99.9881), abs=1e-4)
+    assert expanded(10**6) == pytest.approx((2.5, 97.5), abs=1e-4)
+
+
+def test_the_interval_of_few_groups_holds_the_truth_about_as_often_as_it_says() -> None:
+    # 200 repeats of 5 groups: two standard errors are 4 points. With 1,000: 91 %, and 83 % with plain percentiles
+    held = 0
+    for x in np.random.default_rng(0).normal(size=(200, 5)):
+        found = bootstrap(lambda w, x=x: (w @ x / w.sum(axis=1))[:, None], ("mean",), 5)["mean"]
+        held += found.low <= 0 <= found.high
+    assert 0.87 <= held / 200 <= 0.98
 
 
 def test_groups_widen_the_interval_where_errors_belong_to_groups() -> None:

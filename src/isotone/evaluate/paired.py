@@ -89,12 +89,94 @@ def paired_differences(
     units, u = np.unique(unit, return_inverse=True)
     sums = np.zeros((len(units), len(seeds), loss.shape[1] + 1))  # the last column counts the rows
     np.add.at(sums, (u, s), np.concatenate([loss, np.ones((len(loss), 1))], axis=1))
-    means = sums[..., :-1].sum(0) / sums[..., -1:].sum(0)  # (S, a)
-    if len(units) < 2:
-        return tuple(_without_interval(means, arm, reference) for arm in range(loss.shape[1]))
-    drawn = np.concatenate([_means(sums, w) for w in _counts(len(units), samples, draw_seed)])  # (samples, S, a)
-    normal = numpy_generator("paired", draw_seed, "seeds").standard_normal(samples)
-    return tuple(_difference(means, drawn, normal, arm, reference, units=len(units)) for arm in range(loss.shape[1]))
+    found = Resampled.of(sums[..., :-1], sums[..., -1:], samples=samples, draw_seed=draw_seed)
+    return tuple(_difference(found, arm, reference) for arm in range(loss.shape[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Mean losses of columns (arms, or arms at places) under each seed, as they are and in each resample of the units.
+
+    Args:
+        means: (s, c) on the rows as given.
+        drawn: (b, s, c), all columns under the same draws; NaN where a resample holds no row of a seed.
+        normal: (b,) what the seeds' own part is drawn from.
+        units: how many are drawn.
+    """
+
+    means: Float[np.ndarray, "s c"]
+    drawn: Float[np.ndarray, "b s c"]
+    normal: Float[np.ndarray, " b"]
+    units: int
+
+    @staticmethod
+    def of(
+        sums: Float[np.ndarray, "u s c"], rows: Float[np.ndarray, "u s k"], *, samples: int, draw_seed: int = 0
+    ) -> "Resampled":
+        """Return the resamples of u units.
+
+        Args:
+            sums: of the losses of each unit's rows under each seed.
+            rows: how many rows that is; k = c, or 1 where it is the same for all columns.
+            samples: resamples, >= 1.
+            draw_seed: of the resamples.
+        """
+        units = len(sums)
+        drawn = [_means(sums, rows, w) for w in _counts(units, samples, draw_seed)] if units > 1 else []
+        normal = numpy_generator("paired", draw_seed, "seeds").standard_normal(samples)
+        means = _means(sums, rows, np.ones((1, units)))[0]
+        return Resampled(means, np.concatenate(drawn) if drawn else np.zeros((0, *means.shape)), normal, units)
+
+    def interval(
+        self, weights: Float[np.ndarray, " c"], over: Float[np.ndarray, " c"] | None = None
+    ) -> tuple[Interval, float]:
+        """Return a weighted sum of the columns, mean over the seeds, with its interval, and p of a sum of 0.
+
+        Args:
+            weights: of the columns: 1 for a loss, 1 and -1 for a difference, 1, -1, -1, 1 for one of differences.
+            over: weights of the columns that the sum is divided by; NaN where these are not above 0.
+
+        Returns:
+            Ends and p are NaN with fewer than 2 units.
+
+        Example:
+            >>> found = Resampled.of(np.array([[[4.0, 2.0]], [[8.0, 6.5]]]), np.ones((2, 1, 1)), samples=100)
+            >>> less, _ = found.interval(np.array([1.0, -1.0]), over=np.array([1.0, 0.0]))
+            >>> round(less.value, 3), less.low < less.value < less.high
+            (0.292, True)
+        """
+        seeds, drawn = self._of(weights)
+        base, below = (np.ones(1), np.ones((len(drawn), 1))) if over is None else self._of(over)
+        kept = np.isfinite(drawn).any(axis=1)  # a resample may hold no row of a column
+        value, divisor = float(seeds.mean()), float(base.mean())
+        if not kept.any():
+            return Interval(_ratio(value, divisor), math.nan, math.nan), math.nan
+        drawn, below = drawn[kept], np.nanmean(below[kept], axis=1)
+        centre, rows, between = _variances(seeds, drawn, self.units)
+        total = rows + between
+        rounding = 1e-12 * self._size(weights)
+        if total <= rounding**2:  # every draw the same
+            same = _ratio(value, divisor)
+            return Interval(same, same, same), 1.0 if abs(value) <= rounding else 0.0
+        freedom = total**2 / (rows**2 / (self.units - 1) + between**2 / max(1, len(seeds) - 1))
+        few = math.sqrt(self.units / (self.units - 1))
+        draws = value + few * (centre - value) + math.sqrt(between) * self.normal[kept]
+        below = divisor + few * (below - divisor)  # as the draws above are stretched: a constant ratio stays one
+        ratio, draws = _ratio(value, divisor), draws / np.where(below > 0, below, np.nan)
+        low, high = np.nanpercentile(draws, LEVEL) if np.isfinite(draws).any() else (np.nan, np.nan)
+        stretch = float(stats.t.ppf(LEVEL[1] / 100, freedom) / stats.norm.ppf(LEVEL[1] / 100))
+        ends = (ratio + stretch * (float(end) - ratio) for end in (low, high))
+        return Interval(ratio, *ends), float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
+
+    def _of(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a weighted sum of the columns under each seed (s,), and in each resample (b, s)."""
+        used = np.flatnonzero(weights)  # a column that a resample lacks is no matter where it has no weight
+        return self.means[:, used] @ weights[used], self.drawn[..., used] @ weights[used]
+
+    def _size(self, weights: np.ndarray) -> float:
+        """Return how large the terms of a weighted sum are."""
+        used = np.flatnonzero(weights)
+        return float((np.abs(self.means[:, used]) @ np.abs(weights[used])).max())
 
 
 def holm(p: Sequence[float]) -> tuple[float, ...]:
@@ -120,70 +202,35 @@ def holm(p: Sequence[float]) -> tuple[float, ...]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _means(sums: Float[np.ndarray, "u s c"], w: Float[np.ndarray, "b u"]) -> Float[np.ndarray, "b s a"]:
-    """Return each seed's mean losses in each resample; NaN where a seed has no row in it."""
-    total = (w @ sums.reshape(len(sums), -1)).reshape(len(w), *sums.shape[1:])
-    rows = total[..., -1:]
-    return np.where(rows > 0, total[..., :-1] / np.where(rows > 0, rows, 1), np.nan)
+def _means(
+    sums: Float[np.ndarray, "u s c"], rows: Float[np.ndarray, "u s k"], w: Float[np.ndarray, "b u"]
+) -> np.ndarray:
+    """Return each seed's mean of each column (b, s, c) under counts; NaN where no row of a seed is drawn."""
+    total, count = ((w @ x.reshape(len(x), -1)).reshape(len(w), *x.shape[1:]) for x in (sums, rows))
+    return np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
 
 
-def _difference(
-    means: Float[np.ndarray, "s a"],
-    drawn: Float[np.ndarray, "b s a"],
-    normal: Float[np.ndarray, " b"],
-    arm: int,
-    reference: int,
-    *,
-    units: int,
-) -> Difference:
-    own, base = means[:, arm], means[:, reference]
-    loss, _ = _interval(own, drawn[..., arm], normal, units)
-    base_drawn = np.nanmean(drawn[..., reference], axis=1)
-    gap = drawn[..., arm] - drawn[..., reference]
-    difference, p = _interval(own - base, gap, normal, units)
-    relative, _ = _interval(own - base, gap, normal, units, over=(float(base.mean()), base_drawn))
-    return Difference(loss, difference, relative, _by_seed(own, base), 1.0 if arm == reference else p)
+def _difference(found: Resampled, arm: int, reference: int) -> Difference:
+    own, base = np.eye(found.means.shape[1])[[arm, reference]]
+    difference, p = found.interval(own - base)
+    by_seed = tuple(_ratio(float(a - b), float(b)) for a, b in found.means[:, [arm, reference]])
+    return Difference(
+        found.interval(own)[0], difference, found.interval(own - base, over=base)[0], by_seed,
+        1.0 if arm == reference else p,
+    )  # fmt: skip
 
 
-def _interval(
-    seeds: Float[np.ndarray, " s"],
-    drawn: Float[np.ndarray, "b s"],
-    normal: Float[np.ndarray, " b"],
-    units: int,
-    over: tuple[float, np.ndarray] | None = None,
-) -> tuple[Interval, float]:
-    """Return the mean over seeds with its interval, divided by `over` where given, and p of a mean of 0."""
-    value, centre = float(seeds.mean()), np.nanmean(drawn, axis=1)  # (b,)
+def _variances(
+    seeds: Float[np.ndarray, " s"], drawn: Float[np.ndarray, "b s"], units: int
+) -> tuple[Float[np.ndarray, " b"], float, float]:
+    """Return the mean over seeds in each resample, the variance that units make of it, and what seeds add: tau² / S."""
+    centre = np.nanmean(drawn, axis=1)
     rows = float(np.nanvar(centre)) * units / (units - 1)
     between = 0.0
     if len(seeds) > 1:
         by_rows = float(np.nansum(np.nanvar(drawn - centre[:, None], axis=0))) * units / (units - 1)
         between = max(0.0, float(seeds.var(ddof=1)) - by_rows / (len(seeds) - 1)) / len(seeds)
-    total = rows + between
-    if total <= (1e-12 * max(1e-300, float(np.abs(seeds).max()))) ** 2:  # every draw the same, up to rounding
-        scaled = value if over is None else _ratio(value, over[0])
-        return Interval(scaled, scaled, scaled), 1.0 if value == 0 else 0.0
-    freedom = total**2 / (rows**2 / (units - 1) + between**2 / max(1, len(seeds) - 1))
-    few = math.sqrt(units / (units - 1))
-    draws = value + few * (centre - value) + math.sqrt(between) * normal
-    stretch = float(stats.t.ppf(LEVEL[1] / 100, freedom) / stats.norm.ppf(LEVEL[1] / 100))
-    p = float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
-    if over is not None:
-        below = over[0] + few * (over[1] - over[0])  # as the draws above are stretched: a constant ratio stays one
-        value, draws = _ratio(value, over[0]), draws / np.where(below > 0, below, np.nan)
-    low, high = np.nanpercentile(draws, LEVEL) if np.isfinite(draws).any() else (np.nan, np.nan)
-    return Interval(value, value + stretch * (float(low) - value), value + stretch * (float(high) - value)), p
-
-
-def _without_interval(means: Float[np.ndarray, "s a"], arm: int, reference: int) -> Difference:
-    own, base = means[:, arm], means[:, reference]
-    values = float(own.mean()), float((own - base).mean()), _ratio(float((own - base).mean()), float(base.mean()))
-    loss, difference, relative = (Interval(value, math.nan, math.nan) for value in values)
-    return Difference(loss, difference, relative, _by_seed(own, base), 1.0 if arm == reference else math.nan)
-
-
-def _by_seed(own: Float[np.ndarray, " s"], base: Float[np.ndarray, " s"]) -> tuple[float, ...]:
-    return tuple(_ratio(float(a - b), float(b)) for a, b in zip(own, base, strict=True))
+    return centre, rows, between
 
 
 def _ratio(above: float, below: float) -> float:

@@ -1,10 +1,8 @@
-"""Test errors of many runs, row by row, and what resampling rows and seeds together says of their means.
+"""Test errors of many runs, row by row, and their resamples, from which the intervals of a study come.
 
-Arms of a study are judged on the same rows under the same seeds. Resamples draw seeds and groups (rows, where there are
-no groups) independently, each row counts as often as its seed times its group, and every mean is taken under the same
-draws: so hard rows and lucky seeds cancel in a difference. With one seed the interval is that of the rows alone.
-
-Source: the two-way bootstrap of Owen 2007, arXiv 0711.2169 (its intervals are a little too wide, never too narrow).
+Arms of a study are judged on the same rows under the same seeds. Groups (rows, where there are no groups) are drawn
+with all their seeds and every arm's error on them, so that hard rows cancel in a difference; what seeds differ by
+beyond that is added. It is the interval of `isotone.evaluate.paired`, which has the formulas, and the same code.
 """
 
 from collections.abc import Sequence
@@ -14,12 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from isotone.evaluate.angles import beside
-from isotone.evaluate.metrics import LEVEL, Interval
+from isotone.evaluate.paired import Resampled
 from isotone.predict.scaling import Scaling
-from isotone.randomness import numpy_generator
 from isotone.records import Dataset
 
-SAMPLES = 1000
+SAMPLES = 1000  # a study of robustness draws them again for each of its 25 places
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,47 +80,28 @@ def joined(parts: Sequence[Errors]) -> Errors:
     return Errors(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("seed", "unit", "error")))
 
 
-def resampled_means(cells: Sequence[Errors], *, samples: int = SAMPLES) -> Float[np.ndarray, "b c"]:
-    """Return the mean of each cell, as it is in row 0 and in each resample below; the same draws for all cells.
+def resampled(cells: Sequence[Errors], *, samples: int = SAMPLES) -> Resampled:
+    """Return the mean error of each cell under each seed, as it is and in each resample; the same draws for all cells.
 
     Args:
-        cells: c of them.
-        samples: resamples, b - 1.
-
-    Returns:
-        (1 + samples, c); NaN where a resample holds no row of a cell.
+        cells: c of them, the columns of what is returned; each with rows under every seed.
+        samples: resamples.
 
     Example:
-        >>> both = Errors(np.zeros(2, int), np.array(["a", "b"]), np.array([1.0, 3.0]))
-        >>> resampled_means([both, both], samples=5)[0].tolist()
-        [2.0, 2.0]
+        >>> a = Errors(np.zeros(2, int), np.array(["a", "b"]), np.array([1.0, 3.0]))
+        >>> found = resampled([a, Errors(a.seed, a.unit, a.error + 1)])
+        >>> found.means.tolist()
+        [[2.0, 3.0]]
+        >>> gap, _ = found.interval(np.array([1.0, -1.0]))
+        >>> gap.low, gap.high
+        (-1.0, -1.0)
     """
     seeds = np.unique(np.concatenate([cell.seed for cell in cells]))
     units = np.unique(np.concatenate([cell.unit for cell in cells]))
-    draw = numpy_generator("study", "bootstrap", len(seeds), len(units))
-    seed_counts = np.concatenate([np.ones((1, len(seeds))), _counts(draw, samples, len(seeds))])
-    unit_counts = np.concatenate([np.ones((1, len(units))), _counts(draw, samples, len(units))])
-    means: list[np.ndarray] = []
-    for cell in cells:
+    shape = len(units), len(seeds)
+    sums, rows = np.zeros((2, *shape, len(cells)))
+    for column, cell in enumerate(cells):
         place = np.searchsorted(units, cell.unit) * len(seeds) + np.searchsorted(seeds, cell.seed)
-        shape = len(units), len(seeds)
-        total = np.bincount(place, cell.error, minlength=shape[0] * shape[1]).reshape(shape)
-        count = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
-        above, below = (((unit_counts @ x) * seed_counts).sum(axis=1) for x in (total, count))
-        means.append(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0))
-    return np.stack(means, axis=1)
-
-
-def interval(values: Float[np.ndarray, " b"]) -> Interval:
-    """Return the value, row 0, with the 95 % interval of the resamples below it."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    low, high = np.percentile(drawn, LEVEL) if len(drawn) else (np.nan, np.nan)
-    return Interval(float(values[0]), float(low), float(high))
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-
-
-def _counts(draw: np.random.Generator, samples: int, n: int) -> Float[np.ndarray, "b n"]:
-    """Return how often each of n things is drawn in each resample; one alone is always there."""
-    return draw.multinomial(n, np.full(n, 1 / n), size=samples).astype(np.float64)
+        sums[..., column] = np.bincount(place, cell.error, minlength=shape[0] * shape[1]).reshape(shape)
+        rows[..., column] = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
+    return Resampled.of(sums, rows, samples=samples)

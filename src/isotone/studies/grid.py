@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from isotone.evaluate.metrics import Interval
+from isotone.evaluate.paired import Resampled
 from isotone.report.study import Line
-from isotone.studies.errors import Errors, interval, resampled_means
+from isotone.studies.errors import Errors, resampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,43 +22,40 @@ class Grid:
         places: names, from left to right.
         cells: errors by (arm, place).
         unit: of the errors.
-        means: (b, arms x places) of `resampled_means`.
+        drawn: by place, the arms' errors there resampled together, in the order of the arms.
     """
 
     arms: tuple[str, ...]
     places: tuple[str, ...]
     cells: Mapping[tuple[str, str], Errors]
     unit: str
-    means: Float[np.ndarray, "b c"]
+    drawn: Mapping[str, Resampled]
 
     @staticmethod
     def of(arms: Sequence[str], places: Sequence[str], cells: Mapping[tuple[str, str], Errors], unit: str) -> "Grid":
-        """Return the grid of these cells, resampled once for all of them."""
-        means = resampled_means([cells[arm, place] for arm in arms for place in places])
-        return Grid(tuple(arms), tuple(places), cells, unit, means)
-
-    def drawn(self, arm: str, place: str) -> Float[np.ndarray, " b"]:
-        """Return the mean error of a cell, row 0, and in each resample."""
-        return self.means[:, self.arms.index(arm) * len(self.places) + self.places.index(place)]
+        """Return the grid of these cells, resampled once for all arms at a place: on the groups that it has rows of."""
+        drawn = {place: resampled([cells[arm, place] for arm in arms]) for place in places}
+        return Grid(tuple(arms), tuple(places), cells, unit, drawn)
 
     def error(self, arm: str, place: str) -> Interval:
-        """Return the mean error of a cell."""
-        return interval(self.drawn(arm, place))
+        """Return the mean error of a cell: the mean over seeds of the mean over rows."""
+        return self.drawn[place].interval(self._chosen(arm))[0]
 
     def gap(self, arm: str, place: str) -> Interval:
         """Return how much lower the arm's error is than the first one's, in the user's unit."""
-        return interval(self.drawn(self.arms[0], place) - self.drawn(arm, place))
+        return self.drawn[place].interval(self._gap(arm))[0]
 
     def gain(self, arm: str, place: str) -> Interval:
         """Return the gap in percent of the first arm's error."""
-        first = self.drawn(self.arms[0], place)
-        return interval(100 * (1 - self.drawn(arm, place) / first))
+        return self.drawn[place].interval(100 * self._gap(arm), over=self._chosen(self.arms[0]))[0]
 
     def growth(self, arm: str, start: str, end: str) -> Interval:
-        """Return how much larger the gap is at `end` than at `start`, in the user's unit."""
-        first = self.arms[0]
-        gaps = [self.drawn(first, place) - self.drawn(arm, place) for place in (end, start)]
-        return interval(gaps[0] - gaps[1])
+        """Return how much larger the gap is at `end` than at `start`, in the user's unit.
+
+        Rows, groups and seeds are paired over the places as over the arms: it is each seed's own growth that counts.
+        """
+        both = resampled([self.cells[name, place] for place in (end, start) for name in self.arms])
+        return both.interval(np.concatenate([self._gap(arm), -self._gap(arm)]))[0]
 
     def lines(self) -> list[Line]:
         """Return a line of the figure for each arm: each seed's mean, and the interval over all."""
@@ -132,6 +129,12 @@ class Grid:
             return f"{way}, {arm} loses more than {first}: {bounds(more)} {self.unit} more."
         told = f"{bounds(found, sign=True)} {self.unit}"
         return f"{way}, {arm} and {first} lose alike, as far as these data can tell: the gap changes by {told}."
+
+    def _chosen(self, arm: str) -> np.ndarray:
+        return np.eye(len(self.arms))[self.arms.index(arm)]
+
+    def _gap(self, arm: str) -> np.ndarray:
+        return self._chosen(self.arms[0]) - self._chosen(arm)
 
 
 def compared(gain: Interval) -> str:
