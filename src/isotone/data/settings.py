@@ -133,7 +133,7 @@ def _check_choice(settings: DataSettings, name: str, options: tuple[str | None, 
         raise ConfigError(f"{name} must be one of {names}, but is {value!r}.")
 
 
-def _check_range(settings: DataSettings, name: str, low: float, high: float) -> None:
+def _check_range(settings: DataSettings, name: str, low: float | int, high: float | int) -> None:
     value = getattr(settings, name)
     if not low <= value <= high:
         raise ConfigError(f"{name} must be from {low} to {high}, but is {value}.")
