@@ -37,7 +37,7 @@ def test_bins_are_cut_as_whole_numbers() -> None:
     trained = np.repeat(30.2, 101)
     target = np.array([30.9, 31.0, -0.5])
     assert [shot.n for shot in shots(target, target, trained)] == [3, 1, 0, 2]
-    assert [shot.n for shot in shots(target, target, trained, width=10)] == [3, 2, 0, 1]
+    assert [shot.n for shot in shots(target, target, trained, width=10.0)] == [3, 2, 0, 1]
 
 
 def test_tenths_lie_in_the_bins_of_their_names() -> None:
@@ -78,6 +78,7 @@ def test_any_targets_have_bins_and_bounds_in_order() -> None:
         assert shots(y, y, y, many=found.many, few=found.few, width=found.width)[0].bins <= 20
 
 
+@pytest.mark.usefixtures("unhooked")
 def test_wrong_input_is_named() -> None:
     y = np.zeros(3)
     for arguments, message in (
