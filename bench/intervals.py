@@ -1,6 +1,6 @@
 """Do 90 % intervals cover 90 % of new groups? Frozen features of a finished run, validation and test groups drawn anew.
 
-python bench/intervals.py RUN [DRAWS]
+python bench/intervals.py RUN [DRAWS] [constant|quantile]
 
 The groups of the run's validation and test rows, none of which its encoder was trained on, are dealt to the two sides
 again; the head is fitted again, calibrated and checked. For runs of at most 2,000 rows, which keep their features.
@@ -13,14 +13,15 @@ import numpy as np
 import torch
 
 import isotone
-from isotone.evaluate.coverage import calibrate, coverage
+from isotone.evaluate.coverage import calibrate, coverage, quantile_band
 from isotone.evaluate.probes import kept_rows
 from isotone.evaluate.stage_two import fit_head
+from isotone.predict.conformal import widened
 from isotone.predict.scaling import Scaling
 from isotone.records import Dataset
 
 
-def main(folder: Path, draws: int) -> None:
+def main(folder: Path, draws: int, form: str) -> None:
     """Print the coverage of each draw and their mean."""
     run, kept = isotone.load(folder), kept_rows(folder)
     assert kept is not None, "the run kept the features of only some of its rows"
@@ -36,7 +37,11 @@ def main(folder: Path, draws: int) -> None:
         layer = fit_head(data, h, lambda *_: h, scaling, run.settings.method.head, run.settings.head, seed=seed).layer
         with torch.no_grad():
             prediction = scaling.restore(layer(h).double().numpy())
-        row = coverage(data, prediction, calibrate(data, prediction), 0.9, seed=seed)["intervals"]["rows"][0]
+        calibration = calibrate(data, prediction)
+        ends = widened((prediction, prediction), calibration.half_width(0.9))
+        if form == "quantile":
+            ends = quantile_band(data, kept.h, calibration, 0.9).ends(kept.h)
+        row = coverage(data, ends, calibration, 0.9, seed=seed)["intervals"]["rows"][0]
         found.append((row["coverage"]["value"], row["width"]))
         print(f"draw {seed}: covered {found[-1][0]:.3f}, width {found[-1][1]:.4g}", flush=True)
     share, width = np.mean(found, axis=0)
@@ -45,4 +50,4 @@ def main(folder: Path, draws: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20, (sys.argv[3:] or ["constant"])[0])

@@ -48,6 +48,38 @@ def test_intervals_are_written_and_checked_on_the_test_rows(tmp_path: Path) -> N
     assert "Prediction intervals" in (run.folder / "report.html").read_text()
 
 
+def test_quantile_intervals_are_written_checked_and_the_same_after_a_resume(tmp_path: Path) -> None:
+    settings = QUICK | {"interval": 0.8, "interval_form": "quantile"}
+    run = isotone.fit((IMAGES, Y), groups=np.arange(150) // 3, out=tmp_path / "r", **settings)
+    found, row = run.metrics["intervals"], run.metrics["intervals"]["rows"][0]
+    kept = pd.read_csv(run.folder / "predictions.csv")
+    test = kept[kept["split"] == "test"]
+    width = test["high_target"] - test["low_target"]
+    inside = (test["target"] >= test["low_target"]) & (test["target"] <= test["high_target"])
+    assert (found["form"], found["calibrated_on_groups"]) == (
+        "quantile",
+        kept["group"][kept["split"] == "val"].nunique(),
+    )
+    assert row["coverage"]["value"] == pytest.approx(inside.mean())
+    assert row["width"] == pytest.approx(width.mean())
+    assert width.std() > 0
+    one = found["by_group"][0]
+    assert one["width"] == pytest.approx(width[test["group"].astype(str) == one["group"]].mean())
+    assert "<td>quantile</td>" in (run.folder / "report.html").read_text()
+    ends = isotone.load(run.folder).model.interval(0.8)(run.embed(IMAGES))
+    np.testing.assert_allclose(np.concatenate(ends, axis=1), kept[["low_target", "high_target"]], rtol=1e-4)
+    before = (run.folder / "predictions.csv").read_bytes(), (run.folder / "model" / "model.safetensors").read_bytes()
+    (run.folder / "metrics.json").unlink()  # killed after the training
+    shutil.rmtree(run.folder / "model")
+    for newest in sorted((run.folder / "checkpoints").iterdir())[-1:]:
+        shutil.rmtree(newest)
+    isotone.resume(run.folder, (IMAGES, Y), groups=np.arange(150) // 3, quiet=True)
+    assert (
+        (run.folder / "predictions.csv").read_bytes(),
+        (run.folder / "model" / "model.safetensors").read_bytes(),
+    ) == before
+
+
 def test_rnc_shows_the_head_on_the_frozen_encoder(tmp_path: Path) -> None:
     run = isotone.fit((IMAGES, Y), method="rnc", out=tmp_path / "r", head_epochs=7, **FAST)
     assert _roles(run) == ["model", "constant", "constant"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from isotone.data.given import Found
 from isotone.errors import ConfigError
-from isotone.evaluate.coverage import calibrate, coverage
+from isotone.evaluate.coverage import calibrate, coverage, quantile_band
 from isotone.evaluate.finetune import Tuned, tune
 from isotone.evaluate.judge import describe, judge
 from isotone.evaluate.keep import keep_features, keep_predictions, keep_views
@@ -26,6 +26,7 @@ from isotone.export.saved import Model, save_model
 from isotone.folder import provenance, write_config, write_json
 from isotone.methods.needs import needs_label
 from isotone.prepare import Prepared
+from isotone.records import Dataset
 from isotone.report import write_report
 from isotone.settings import Settings
 from isotone.train.forward import forward
@@ -162,13 +163,26 @@ def _judge(folder: Path, run: Prepared, device: torch.device, tuned: Tuned | Non
             predictions[f"{name} fitted again on frozen features"] = ("refit", refit.answers(h.numpy()))
         record = {"head": fit.record}
         if not model.classes:
-            calibration = calibrate(dataset, predictions[name][1])
-            model = replace(model, calibration=calibration)
-            record |= coverage(dataset, predictions[name][1], calibration, settings.head.interval, seed=seed)
+            model = replace(model, calibration=calibrate(dataset, predictions[name][1]))
+            model, found = _with_intervals(model, dataset, h.numpy(), settings)
+            record |= found
     if tuned is not None:
         record["finetune"] = {"val_score_before": tuned.start, "val_score": tuned.best}
     metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
     _keep(folder, run, model, predictions, h.numpy(), metrics)
+
+
+def _with_intervals(model: Model, dataset: Dataset, h: np.ndarray, settings: Settings) -> tuple[Model, dict[str, Any]]:
+    """Return the model with the quantile heads that it is to have, and how its intervals do on the test rows."""
+    level, form, calibration = settings.head.interval, settings.head.interval_form, model.calibration
+    assert calibration is not None, "a run of numbers is calibrated"
+    if not level:
+        return model, {}
+    if form == "quantile":
+        band = quantile_band(dataset, h, calibration, level)
+        model, calibration = replace(model, band=band), band.calibration
+    ends = model.interval(level)(h)
+    return model, coverage(dataset, ends, calibration, level, form=form, seed=settings.train.seed)
 
 
 def _keep(
@@ -189,7 +203,7 @@ def _keep(
         dataset,
         prediction,
         model.probabilities(h) if model.classes else None,
-        half_width=model.half_width(level) if level else None,
+        ends=model.interval(level)(h) if level else None,
     )
     keep_features(folder / "features.npz", dataset, h, prediction, seed=seed)
     keep_views(folder / "views.npz", dataset, model.views, seed=seed)

@@ -4,7 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from isotone.cli.fit import summary
+from isotone.cli.main import main
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -35,11 +38,17 @@ def test_the_summary_has_a_line_for_each_model(finished: tuple[Path, Path]) -> N
 
 
 def test_help_shows_the_methods_own_settings(cli: Cli, capsys: object) -> None:
-    import pytest
-
     with pytest.raises(SystemExit) as caught:
         cli("fit", "--method", "baseline", "--help")
     assert caught.value.code == 0
+
+
+def test_help_tells_the_forms_of_intervals_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--interval-form {constant,quantile}" in shown
+    assert "quantile: two quantile heads on the frozen encoder make them wide where rows are uncertain" in shown
 
 
 def _score(value: float, low: float | None = None, high: float | None = None) -> dict[str, float | None]:

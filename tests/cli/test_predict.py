@@ -41,6 +41,27 @@ def test_any_finished_run_can_be_asked_for_intervals(finished: tuple[Path, Path]
     )
 
 
+def test_a_run_of_quantile_heads_gives_its_own_intervals(table: Path, tmp_path: Path, cli: Cli) -> None:
+    words = ("fit", table, "--target", "grey", "--passes", "2", "--batch-size", "16", "--image-size", "16")
+    chosen = ("--interval", "0.6", "--interval-form", "quantile", "--out", tmp_path / "run")
+    status, _, said = cli(*words, "--cache-dir", tmp_path / "cache", *chosen)
+    assert status == 0, said
+    kept = pd.read_csv(tmp_path / "run" / "predictions.csv")[["low_grey", "high_grey"]]
+    for form, path in (((), "own.csv"), (("--interval-form", "constant"), "constant.csv")):
+        status, _, said = cli("predict", tmp_path / "run", table, "--interval", "0.6", *form, "--out", tmp_path / path)
+        assert status == 0, said
+    found, constant = (pd.read_csv(tmp_path / name) for name in ("own.csv", "constant.csv"))
+    np.testing.assert_allclose(found[["low_grey", "high_grey"]], kept, rtol=1e-4, atol=1e-3)
+    assert (found["high_grey"] - found["low_grey"]).std() > 1e-3
+    assert (constant["high_grey"] - constant["low_grey"]).std() < 1e-3
+    status, _, said = cli("predict", tmp_path / "run", table, "--interval", "0.5")
+    assert status == 2
+    assert said == (
+        "isotone: the quantile heads of this run are of 60 %, but --interval is 0.5. Ask for --interval 0.6, or for "
+        "intervals of one width, of any level: --interval-form constant.\n"
+    )
+
+
 def test_nothing_is_overwritten(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:
     out = tmp_path / "preds.csv"
     out.write_text("mine")

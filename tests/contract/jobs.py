@@ -28,7 +28,7 @@ SMALL = {
     "fds": {"label_bins": 8},
 }  # defaults are for more rows
 # end to end on numbers: L1's gradient is as long near the target as far from it, and 20 steps end where they overshoot
-END_TO_END = ("cmixup", "fds", "lds", "ordinal-entropy", "ranksim")
+END_TO_END = ("cmixup", "fds", "joint", "lds", "ordinal-entropy", "ranksim")
 NAMES = list(METHODS)
 # every method with its defaults, and the settings that choose another loss, network or memory
 CASES: dict[str, tuple[str, dict[str, object]]] = {
@@ -42,6 +42,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "supcon in": ("supcon", {"form": "in"}),
     "temporal triplet": ("temporal", {"form": "triplet"}),
     "rotation two views": ("rotation", {"views": 2}),
+    "joint one view": ("joint", {"views": 1}),
     "lds inverse": ("lds", {"reweight": "inverse"}),
     **{f"{name} two views": (name, {"views": 2}) for name in ("cmixup", "fds", "ordinal-entropy", "ranksim")},
 }

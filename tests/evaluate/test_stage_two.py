@@ -90,6 +90,16 @@ def test_augmented_passes_are_asked_for_by_epoch(data: Dataset) -> None:
     assert not torch.equal(one.layer.weight, clean.layer.weight)
 
 
+def test_quantile_heads_need_to_know_their_share() -> None:
+    assert HeadSettings(interval=0.9, interval_form="quantile").interval_form == "quantile"
+    with pytest.raises(ConfigError) as caught:
+        HeadSettings(interval_form="quantile")
+    assert str(caught.value) == (
+        "`interval_form` quantile needs to know the share of rows that its intervals are to hold, but `interval` is 0. "
+        "Add --interval 0.9, or leave out --interval-form."
+    )
+
+
 def test_what_cannot_be_fine_tuned_is_refused() -> None:
     check_scheme(HeadSettings(), "baseline", labels=False, own_head=True)
     tuned = HeadSettings(scheme="finetune")

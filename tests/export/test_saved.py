@@ -15,6 +15,7 @@ from isotone.export.saved import Model, load_model, save_model
 from isotone.nets.encoders import build_encoder
 from isotone.predict import predictor
 from isotone.predict.conformal import Calibration
+from isotone.predict.quantile import Band
 from isotone.predict.scaling import Scaling
 
 X = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 1), dtype=np.uint8)
@@ -161,6 +162,32 @@ def test_intervals_are_saved_with_the_model(tmp_path: Path) -> None:
     assert str(classes.value) == (
         "this run predicts classes, and intervals are for numbers. Leave out --interval: the probabilities of the "
         "classes are written anyway."
+    )
+
+
+def test_quantile_heads_are_saved_with_the_model(tmp_path: Path) -> None:
+    around, h = Calibration.of(np.arange(9.0)[:, None], np.zeros((9, 1))), _model().embed(X)
+    weight = np.random.default_rng(0).normal(size=(2, h.shape[1]))
+    band = Band(0.8, weight, np.array([0.1, 3.0]), Calibration(around.error - 4, around.group))
+    model = replace(_model(), calibration=around, band=band)
+    save_model(tmp_path / "model", model)
+    again = load_model(tmp_path / "model")
+    assert np.array_equal(again.interval(0.8)(h), band.ends(h))
+    assert np.array_equal(again.interval(0.8, "quantile")(h), band.ends(h))
+    for level in (0.8, 0.5):
+        half, middle = around.half_width(level), again.predict(h)
+        assert np.array_equal(again.interval(level, "constant")(h), (middle - half, middle + half))
+    with pytest.raises(ConfigError, match="the quantile heads of this run are of 80 %"):
+        again.interval(0.5)
+
+
+def test_a_run_without_quantile_heads_says_so() -> None:
+    around = Calibration.of(np.arange(9.0)[:, None], np.zeros((9, 1)))
+    with pytest.raises(ConfigError) as caught:
+        replace(_model(), calibration=around).interval(0.8, "quantile")
+    assert str(caught.value) == (
+        "this run has no quantile heads, so its intervals are of one width. Leave out --interval-form, or fit it "
+        "again: --config RUN/config.yaml --interval 0.9 --interval-form quantile."
     )
 
 

@@ -16,7 +16,7 @@ from isotone.methods.end_to_end import answers, beside, error, network, one_targ
 from isotone.records import Batch, Facts, Tags
 
 FACTS = Facts(4, kind="rows", shape=(3,), k=1, classes=10, seed=3)
-REGULAR = ("lds", "fds", "ranksim", "cmixup", "ordinal-entropy")
+REGULAR = ("lds", "fds", "ranksim", "cmixup", "ordinal-entropy", "joint")
 
 
 def test_the_network_begins_as_the_baselines_does_whatever_classes_there_are() -> None:
@@ -56,7 +56,7 @@ def test_several_targets_are_refused_where_the_paper_has_one(name: str) -> None:
         METHODS[name]().build(nn.Linear(3, 4), replace(FACTS, k=2))
     owner = {"lds": "LDS", "fds": "FDS", "ranksim": "RankSim"}[name]
     assert str(caught.value) == (
-        f"{owner} is defined for one target, got 2. Name one --target, or use --method baseline, cmixup or "
+        f"{owner} is defined for one target, got 2. Name one --target, or use --method baseline, cmixup, joint or "
         "ordinal-entropy, which take several."
     )
     one_target(owner, FACTS)
@@ -86,7 +86,7 @@ def test_a_batch_of_two_and_constant_targets_are_finite(name: str, rows: str) ->
     memory = method.memory(net, facts)
     for epoch in range(3):
         batch = Batch(
-            torch.randn(1, n, 3, generator=torch.Generator().manual_seed(epoch)),
+            torch.randn(method.views, n, 3, generator=torch.Generator().manual_seed(epoch)),
             Tags(torch.arange(n), target=10 * y, scaled=y),
             epoch=epoch,
         )

@@ -48,6 +48,30 @@ def test_the_right_order_has_neither_value_nor_gradient() -> None:
     assert float(z.grad.abs().max()) == 0.0
 
 
+def test_ties_of_the_targets_want_ties_of_the_cosines() -> None:
+    # the middle one of three evenly spaced targets has both others equally near; on an arc of +-60 degrees its cosines
+    # are equal to the bit, and nothing is left
+    z = torch.tensor([[0.5, -(3**0.5) / 2], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)
+    assert _norms(z, torch.arange(3.0, dtype=torch.float64)) == (0.0, 0.0)
+    # whole ages in perfect order on an arc that is bent by up to 1 %, so that no two cosines are equal: measured 0.0038
+    # and 0.0387, against 10.5 and 0.4329 for the same features in another order
+    age = torch.arange(20.0, 84.0, dtype=torch.float64)
+    angle = age / 100 + (age / 100).square() / 100
+    z = torch.stack([angle.cos(), angle.sin()], dim=1)
+    assert _norms(z, age) == pytest.approx((0.0038, 0.0387), rel=0.02)
+    shuffled = z[torch.randperm(64, generator=torch.Generator().manual_seed(0))]
+    assert _norms(shuffled, age) == pytest.approx((10.51, 0.433), rel=0.02)
+    # targets without ties, in the order of the same features, leave nothing
+    assert _norms(z, angle) == (0.0, 0.0)
+
+
+def _norms(z: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    z = z.clone().requires_grad_()
+    found = ranksim(z, y, interpolation=200.0)
+    (gradient,) = torch.autograd.grad(found, z)
+    return float(found.detach()), float(gradient.norm())
+
+
 def test_collapsed_features_are_told_apart_again() -> None:
     y = torch.arange(4, dtype=torch.float64)
     z = torch.ones(4, 3, dtype=torch.float64).requires_grad_()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.predict.conformal import Calibration, bounds, check_level
+from isotone.predict.conformal import Calibration, bounds, check_level, widened
 
 
 def _of(errors: np.ndarray, group: np.ndarray | None = None) -> Calibration:
@@ -81,17 +81,32 @@ def test_what_is_no_error_is_refused() -> None:
     with pytest.raises(ShapeError) as caught:
         Calibration.of(np.array([[np.nan]]), np.zeros((1, 1)))
     assert str(caught.value) == (
-        "A calibration expects finite errors (n, k) >= 0 and one group a row, but got (1, 1) and (1,). "
+        "A calibration expects finite errors (n, k) and one group a row, but got (1, 1) and (1,). "
         "Make it with Calibration.of(target, prediction)."
     )
 
 
 def test_no_column_takes_the_place_of_another() -> None:
-    found = bounds(["x", "low_x"], np.zeros((1, 2)), np.array([1.0, 2.0]), ["x", "low_x"])
+    ends = widened((np.zeros((1, 2)), np.zeros((1, 2))), np.array([1.0, 2.0]))
+    found = bounds(["x", "low_x"], ends, ["x", "low_x"])
     assert {name: x.tolist() for name, x in found.items()} == {
         "interval_low_x": [-1.0],
         "high_x": [1.0],
         "low_low_x": [-2.0],
         "high_low_x": [2.0],
     }
-    assert bounds(["x"], np.zeros((1, 1)), None, []) == {}
+    assert bounds(["x"], None, []) == {}
+
+
+def test_intervals_with_two_ends_are_calibrated_by_how_far_a_target_lies_outside() -> None:
+    # targets 1 below, inside (1 from the nearer end), 3 above an interval from 0 to 4
+    ends = np.zeros((3, 1)), np.full((3, 1), 4.0)
+    found = Calibration.outside(np.array([[-1.0], [3.0], [7.0]]), ends)
+    assert found.error.ravel().tolist() == [1, -1, 3]
+    assert found.half_width(0.25).tolist() == [-1]  # of four places the first
+    assert found.half_width(0.75).tolist() == [3]
+
+
+def test_an_interval_that_would_turn_over_is_its_middle() -> None:
+    low, high = widened((np.array([[0.0, 0.0]]), np.array([[1.0, 9.0]])), np.array([-2.0, -2.0]))
+    assert (low.tolist(), high.tolist()) == ([[0.5, 2.0]], [[0.5, 7.0]])

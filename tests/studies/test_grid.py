@@ -36,9 +36,9 @@ def test_gaps_gains_and_growth() -> None:
 @pytest.mark.parametrize(
     ("seeds", "groups", "seed_sd", "least"),
     [
-        # 200 repeats: two standard errors of 95 % are 3 points. Measured were, for gap and growth (500 repeats with many
-        # groups, 1,000 with few), 87 and 87 %, 93 and 92, 95 and 94, 94 and 95, 95 and 95. Drawing the seeds too gave
-        # gaps 61, 78 and 85 %, and plain percentiles 83 and 87.
+        # 200 repeats: two standard errors of 95 % are 3 points. Measured for gap and growth (500 repeats with many
+        # groups, 1,000 with few): 87 and 87 %, 93 and 92, 95 and 94, 94 and 95, 95 and 95. Drawing the seeds too
+        # gave gaps 61, 78 and 85 %, and plain percentiles 83 and 87.
         (2, 100, 1.0, 0.81),
         (3, 100, 1.0, 0.88),
         (5, 100, 1.0, 0.90),

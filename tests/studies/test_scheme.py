@@ -1,23 +1,83 @@
-"""Both schemes have the same number of passes; a real study of each on rows of numbers."""
+"""All schemes have the same number of passes; joint is RnC's; a real study of each on rows of numbers."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from isotone.errors import ConfigError
+from isotone.settings import resolve
 from isotone.studies import scheme as module
+from isotone.studies.ablation import Ablation
+from isotone.studies.sweep import Arm
 
 
-def test_the_passes_of_fine_tuning_are_taken_off_the_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, dict[str, object]] = {}
-    monkeypatch.setattr(module, "ablate", lambda about, values, table, **rest: asked.update(values) or Path("p"))
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `ablate` was asked for."""
+    found: dict[str, Any] = {}
+
+    def ablate(about: Ablation, values: dict[str, Any], table: str, **rest: Any) -> Path:
+        found.update(about=about, values=values, table=table, **rest)
+        return Path("p")
+
+    monkeypatch.setattr(module, "ablate", ablate)
+    return found
+
+
+def test_the_passes_of_fine_tuning_are_taken_off_the_encoders(asked: dict[str, Any]) -> None:
     module.scheme("t.csv", out="s", target=("y",), passes=50, finetune_passes=20)
-    assert asked == {
+    assert asked["values"] == {
         "fine-tuned": {"scheme": "finetune", "passes": 30, "finetune_passes": 20},
         "frozen": {"scheme": "frozen", "passes": 50},
     }
+    assert asked["others"] == {"joint": "joint"}
+    arm = Arm.read(asked["others"]["joint"])
+    assert resolve("joint", arm.takes(asked["settings"])).train.passes == 50
+
+
+def test_joint_takes_the_settings_of_the_arm_but_not_its_learning_rate(asked: dict[str, Any]) -> None:
+    module.scheme(
+        "t.csv",
+        out="s",
+        method="supcr lr=0.5 temperature=1 queue=64 batch-size=32 passes=60 momentum=0.5",
+        target=("y",),
+    )
+    assert asked["others"] == {"joint": "joint temperature=1 batch-size=32 passes=60 momentum=0.5"}
+    module.scheme("t.csv", out="s", method="rnc head=mse", joint="lr=0.1 rnc-weight=0.5", target=("y",))
+    assert asked["others"] == {"joint": "joint head=mse lr=0.1 rnc-weight=0.5"}
+    assert asked["about"].notes == (
+        "Joint is the method `joint head=mse lr=0.1 rnc-weight=0.5`: one training with both losses, and the head it "
+        "ends with.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        ("simclr", "simclr"),
+        ("rnc head=dex", "rnc head=dex with head dex"),
+    ],
+)
+def test_joint_is_left_out_where_there_is_no_such_thing(asked: dict[str, Any], method: str, why: str) -> None:
+    module.scheme("t.csv", out="s", method=method, target=("y",))
+    assert asked["others"] == {}
+    sentence = f"Joint is RnC's loss beside the error of a head l1, mse or huber, and the arm is {why}."
+    assert asked["about"].notes == (f"{sentence} It is left out.",)
+    with pytest.raises(ConfigError) as found:
+        module.scheme("t.csv", out="s", method=method, joint="lr=0.1", target=("y",))
+    assert str(found.value) == f"{sentence} Leave --joint out."
+
+
+def test_joint_has_no_passes_of_its_own() -> None:
+    with pytest.raises(ConfigError) as found:
+        module.scheme("t.csv", out="s", joint="passes=10", target=("y",))
+    assert str(found.value) == (
+        "all schemes have as many passes. Leave `passes` out of --joint; --passes sets those of all."
+    )
 
 
 def test_fine_tuning_that_leaves_no_passes_is_refused() -> None:
@@ -36,5 +96,12 @@ def test_the_study_writes_a_row_for_each_scheme(tmp_path: Path) -> None:
     settings = {"features": tuple(f"x{i}" for i in range(4)), "target": ("y",), "passes": 8, "finetune_passes": 4}
     page = module.scheme(tmp_path / "t.csv", out=tmp_path / "s", quiet=True, batch_size=32, **settings)
     found = pd.read_csv(tmp_path / "s" / "study.csv")
-    assert {"fine-tuned", "frozen"} <= set(found.astype(str).to_numpy().ravel())
-    assert "fine-tuned" in page.read_text()
+    assert list(dict.fromkeys(found["arm"])) == ["frozen", "joint", "fine-tuned"]
+    text = page.read_text()
+    assert "scheme joint" in text
+    assert "scheme fine-tuned" in text
+    epochs = {
+        name: {json.loads(line)["epoch"] for line in (tmp_path / "s" / name / "log.jsonl").read_text().splitlines()}
+        for name in ("seed0-scheme-frozen-rnc", "seed0-scheme-joint-joint")
+    }
+    assert epochs == {name: {1, 2, 3, 4} for name in epochs}  # 8 passes of two views

@@ -16,6 +16,10 @@ def run(words: list[str]) -> int:
     parser.add_argument("table", help="table with the same inputs (CSV, Parquet or .npz); labels are not needed")
     parser.add_argument("--out", help="CSV to write; without it the lines go to the screen")
     parser.add_argument("--interval", type=float, help="write intervals that hold this share of new rows, such as 0.9")
+    forms = (
+        "constant (one width) or quantile (see `isotone fit --help`); without it the form that the run was fitted with"
+    )
+    parser.add_argument("--interval-form", choices=("constant", "quantile"), help=forms)
     found = parser.read(words)
     out = new_file(found.out)
 
@@ -27,7 +31,7 @@ def run(words: list[str]) -> int:
 
     model = (run := api.load(found.run)).model
     model.check_predicts()  # before new images are read
-    half_width = None if found.interval is None else model.half_width(found.interval)
+    interval = None if found.interval is None else model.interval(found.interval, found.interval_form)
     inputs, labels = run.inputs(found.table)
     h = model.embed(inputs)
     prediction = model.predict(h)
@@ -41,7 +45,7 @@ def run(words: list[str]) -> int:
     for column, name in enumerate(model.target_names):
         frame[neutral(name)] = prediction[:, column]
     names = [neutral(name) for name in model.target_names]
-    frame = frame.assign(**bounds(names, prediction, half_width, list(frame)))
+    frame = frame.assign(**bounds(names, None if interval is None else interval(h), list(frame)))
     frame.to_csv(sys.stdout if out is None else out, index=False)
     if out is not None:
         sys.stderr.write(f"{len(frame)} predictions: {out}\n")

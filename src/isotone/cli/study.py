@@ -21,7 +21,7 @@ STUDIES = {
     "temperature": "error of RnC at several temperatures",
     "positives": "error of RnC when only the nearest candidates are positives",
     "similarity": "error of RnC with the distance, the cosine or the dot product of embeddings",
-    "scheme": "a head on the frozen encoder, or encoder and head trained on together, at the same compute",
+    "scheme": "a head on the frozen encoder, both trained on together, or one joint training, at the same compute",
     "label-noise": "how much of a representation survives wrong labels, and what ClusterFit wins back",
 }
 ARMS_HELP = "what is compared, the first is what others are held against: baseline,rnc (default); rnc lr=0.5,rnc lr=1"

@@ -8,7 +8,7 @@ import torch
 
 from isotone.data.spreadsheet import neutral
 from isotone.data.views import Views
-from isotone.predict.conformal import bounds
+from isotone.predict.conformal import Ends, bounds
 from isotone.randomness import numpy_generator
 from isotone.records import Dataset
 
@@ -27,7 +27,7 @@ def keep_predictions(
     dataset: Dataset,
     prediction: np.ndarray,
     probabilities: np.ndarray | None = None,
-    half_width: np.ndarray | None = None,
+    ends: Ends | None = None,
 ) -> None:
     """Write `predictions.csv`: each row's name, side of the split, group, targets (or class) and predictions.
 
@@ -36,7 +36,7 @@ def keep_predictions(
         dataset: the rows.
         prediction: (n, k) in the user's units, or (n, 1) codes of classes.
         probabilities: (n, c) of the classes; written where there are at most 20.
-        half_width: (k,) of the intervals around the predictions, user's units; None writes none.
+        ends: of the intervals, low and high (n, k) in the user's units; None writes none.
     """
     import pandas as pd
 
@@ -49,7 +49,7 @@ def keep_predictions(
         frame[_free(name, frame)] = dataset.target[:, column]
         frame[neutral(f"predicted_{name}")] = prediction[:, column]
     targets = [neutral(name) for name in dataset.target_names]
-    frame = frame.assign(**bounds(targets, prediction, half_width, list(frame)))
+    frame = frame.assign(**bounds(targets, ends, list(frame)))
     if dataset.category is not None:
         names = np.array([*map(neutral, dataset.classes), ""])  # the last for -1, no label
         frame[_free(str(dataset.category_name), frame)] = names[dataset.category]

@@ -11,7 +11,7 @@ training rows) cannot be drawn again from two or three seeds, so it is added as 
 The interval is the 2.5th to 97.5th percentile of the draws, stretched about M for few units and few seeds: by
 sqrt(units / (units - 1)) and by Student's t over the normal, its degrees of freedom by Satterthwaite from both parts.
 
-`Resampled` gives the same interval to any weighted sum of mean losses; the studies' gaps and their growth are such sums.
+`Resampled` gives this interval to any weighted sum of mean losses; the studies' gaps and their growth are such sums.
 
 Source: Efron and Tibshirani 1993, chapters 8 and 13; Hesterberg 2015, doi:10.1080/00031305.2015.1089789 (few units);
 Satterthwaite 1946, doi:10.2307/3002019; Holm 1979, Scandinavian Journal of Statistics 6.

@@ -41,6 +41,8 @@ class HeadSettings:
             value; for whole numbers such as ages, largest - smallest + 1 gives each its own.
         interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
             finished run of numbers can be asked later: `isotone predict --interval 0.9`.
+        interval_form: constant: all intervals are equally wide; quantile: two quantile heads on the frozen encoder make
+            them wide where rows are uncertain. Both hold the share, by the validation rows.
         scheme: frozen, or finetune: encoder and fitted head are then trained on together, on the labels alone, and the
             epoch with the best validation score is kept, the start included.
         finetune_passes: further passes of each labelled training row through the encoder, for finetune.
@@ -53,6 +55,7 @@ class HeadSettings:
     head_views: int = 0
     head_bins: int = BINS
     interval: float = 0.0
+    interval_form: Literal["constant", "quantile"] = "constant"
     scheme: Literal["frozen", "finetune"] = "frozen"
     finetune_passes: int = 30
     finetune_lr: float = 0.0
@@ -65,6 +68,11 @@ class HeadSettings:
         positive("head_lr", self.head_lr)
         if self.interval:
             check_level(self.interval)
+        elif self.interval_form == "quantile":
+            raise ConfigError(
+                "`interval_form` quantile needs to know the share of rows that its intervals are to hold, but "
+                "`interval` is 0. Add --interval 0.9, or leave out --interval-form."
+            )
         between("finetune_passes", self.finetune_passes, 1, 1_000_000)
         if self.finetune_lr:
             positive("finetune_lr", self.finetune_lr)

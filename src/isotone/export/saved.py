@@ -1,6 +1,7 @@
 """The model of a finished run: encoder, linear head and all that turns raw inputs into numbers or classes."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from isotone.errors import CheckpointError, ConfigError
 from isotone.nets.encoders import build_encoder
 from isotone.nets.norms import with_norm
 from isotone.predict import predictor
-from isotone.predict.conformal import Calibration
+from isotone.predict.conformal import Calibration, Ends, widened
+from isotone.predict.quantile import Band
 from isotone.predict.scaling import Scaling
 from isotone.records import Kind
 from isotone.train.checkpoint import read_folder, write_folder
@@ -40,6 +42,7 @@ class Model:
         classes: names of the classes that the head's outputs stand for; empty where it predicts numbers.
         category_name: what the classes are of, the column's name.
         calibration: what intervals around predicted numbers are made of; None where there are none.
+        band: what intervals of the quantile form are made of; None where the run has none.
     """
 
     encoder: nn.Module
@@ -55,6 +58,7 @@ class Model:
     classes: tuple[str, ...] = ()
     category_name: str | None = None
     calibration: Calibration | None = None
+    band: Band | None = None
 
     @torch.no_grad()
     def embed(self, inputs: Shaped[np.ndarray, "n *shape"], *, chunk: int = 256) -> Float[np.ndarray, "n d"]:
@@ -101,8 +105,35 @@ class Model:
             raise ConfigError("this run predicts numbers, so it has no probabilities of classes. Use `predict`.")
         return self._outputs(h).softmax(dim=1).numpy()
 
+    def interval(self, level: float, form: str | None = None) -> Callable[[Float[np.ndarray, "n d"]], Ends]:
+        """Return what gives the intervals of that level, low and high (n, k) in the user's units, of representations.
+
+        Args:
+            level: share of new rows that are to lie in their interval, such as 0.9.
+            form: constant or quantile; None takes the one that the run was fitted with.
+
+        Raises:
+            ConfigError: the run predicts no numbers, has no quantile heads, has them of another level, has too few
+                validation rows, or was made before there were intervals.
+        """
+        half, band = self.half_width(level), self.band
+        if form == "constant" or (form is None and band is None):
+
+            def around(h: Float[np.ndarray, "n d"]) -> Ends:
+                prediction = self.answers(h)
+                return widened((prediction, prediction), half)
+
+            return around
+        if band is None:
+            raise ConfigError(
+                "this run has no quantile heads, so its intervals are of one width. Leave out --interval-form, or fit "
+                "it again: --config RUN/config.yaml --interval 0.9 --interval-form quantile."
+            )
+        band.check_level(level)
+        return band.ends
+
     def half_width(self, level: float) -> Float[np.ndarray, " k"]:
-        """Return how far each target's interval of that level reaches to either side of a prediction, user's units.
+        """Return how far each target's interval of one width reaches to either side of a prediction, user's units.
 
         Args:
             level: share of new rows that are to lie in their interval, such as 0.9.
@@ -156,6 +187,11 @@ def save_model(folder: Path, model: Model) -> None:
     if model.calibration is not None:
         tensors["interval.error"] = torch.from_numpy(model.calibration.error)
         tensors["interval.group"] = torch.from_numpy(model.calibration.group)
+    if model.band is not None:
+        tensors["quantile.weight"] = torch.from_numpy(model.band.weight)
+        tensors["quantile.bias"] = torch.from_numpy(model.band.bias)
+        tensors["quantile.error"] = torch.from_numpy(model.band.calibration.error)
+        tensors["quantile.group"] = torch.from_numpy(model.band.calibration.group)
     plain = {name: x.detach().cpu().contiguous().clone() for name, x in tensors.items()}
     if any(x.is_floating_point() and not bool(torch.isfinite(x).all()) for x in plain.values()):
         raise CheckpointError("the trained weights are not finite; nothing was exported. Lower --lr and train again.")
@@ -168,6 +204,7 @@ def save_model(folder: Path, model: Model) -> None:
         "target_names": list(model.target_names),
         "classes": list(model.classes),
         "category_name": model.category_name,
+        "quantile_level": None if model.band is None else model.band.level,
         "scaling": model.scaling.to_json(),
         "views": model.views.to_json(),
     }
@@ -213,6 +250,7 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         tuple(about.get("classes", ())),  # runs from before there were classes name none
         about.get("category_name"),
         _calibration(tensors),
+        _band(tensors, about.get("quantile_level")),
     )
 
 
@@ -223,6 +261,13 @@ def _calibration(tensors: dict[str, Tensor]) -> Calibration | None:
     if "interval.error" not in tensors:
         return None
     return Calibration(tensors["interval.error"].numpy(), tensors["interval.group"].numpy())
+
+
+def _band(tensors: dict[str, Tensor], level: float | None) -> Band | None:
+    if level is None:
+        return None
+    weight, bias, error, group = (tensors[f"quantile.{name}"].numpy() for name in ("weight", "bias", "error", "group"))
+    return Band(level, weight, bias, Calibration(error, group))
 
 
 def _fill(module: nn.Module, prefix: str, tensors: dict[str, Tensor], folder: Path) -> None:

@@ -8,6 +8,7 @@ from isotone.methods.cpc import CPC as CPC
 from isotone.methods.distill import Distill as Distill
 from isotone.methods.fds import FDS as FDS
 from isotone.methods.jigsaw import Jigsaw as Jigsaw
+from isotone.methods.joint import Joint as Joint
 from isotone.methods.lds import LDS as LDS
 from isotone.methods.moco import MoCo as MoCo
 from isotone.methods.npid import NPID as NPID

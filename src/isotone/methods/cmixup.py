@@ -2,6 +2,8 @@
 
 Where this differs from the paper's algorithm: a partner is drawn from the batch, over all processes, not from the whole
 training set, so that no second sample has to be decoded; a rare target in a small batch has few partners but itself.
+And each sample has an `a` of its own, where the authors' code (github.com/huaxiuyao/C-Mixup) draws one for the whole
+batch: the expected loss is the same, but no step has only plain or only half-and-half mixtures, so steps vary less.
 
 Source: Yao, Wang, Zhang, Zou, Finn, "C-Mixup: Improving Generalization in Regression", NeurIPS 2022, arXiv 2210.05775,
 section 3, equation 6.

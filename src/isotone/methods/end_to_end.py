@@ -35,8 +35,8 @@ def one_target(owner: str, facts: Facts) -> None:
     """
     if facts.k != 1:
         raise ConfigError(
-            f"{owner} is defined for one target, got {facts.k}. Name one --target, or use --method baseline, cmixup or "
-            "ordinal-entropy, which take several."
+            f"{owner} is defined for one target, got {facts.k}. Name one --target, or use --method baseline, cmixup, "
+            "joint or ordinal-entropy, which take several."
         )
 
 

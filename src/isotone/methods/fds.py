@@ -19,7 +19,7 @@ from isotone.nets.network import Network
 from isotone.predict import predictor
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
-LARGEST_RATIO = 10.0  # of two variances; the paper sets no bound, and a dying unit has none
+LARGEST_RATIO = 10.0  # of two variances, as the authors' code clamps it, to [0.1, 10]; the paper sets no bound
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class FDS:
     follow from epoch to epoch by a moving average; during an epoch they stay. Prediction uses h as it is.
 
     The first epoch collects and changes nothing. A bin needs two rows in an epoch for a variance; one that never had
-    them is left as it is and lends nothing. Variances are of single features, and their ratio is kept within 10. With
-    few rows take few `label_bins`: 1,680 images at the paper's settings became worse.
+    them is left as it is and lends nothing. Variances are of single features, and their ratio is kept in 0.1 to 10.
+    With few rows take few `label_bins`: 1,680 images at the paper's settings became worse.
 
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.

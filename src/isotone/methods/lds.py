@@ -29,6 +29,12 @@ class LDS:
     The kernel is divided by its sum inside the range of the targets, so that the ends of the range do not look rarer
     than they are. Expect less error where targets are rare and a little more where they are common.
 
+    The authors' code (github.com/YyzHarry/imbalanced-regression) differs in three ways. It takes the root before it
+    smooths, here after: a few per cent, but bins among empty ones weigh up to twice as much there. It counts bins
+    beyond the ends as empty, so that on flat targets the ends weigh 1.6 times the middle, here as much. And with
+    `inverse` it clips counts to 5 to 1000 first, so that no weight is much over 200 times another; here nothing is
+    clipped and a few lone rows can drown the rest: take `sqrt` then, or fewer `label_bins`.
+
     Args:
         head: predictor on the encoder, trained with it: l1, mse or huber.
         reweight: sqrt, one over the root of the density, as in the paper's tables on ages; or inverse, one over it.

@@ -78,9 +78,9 @@ class RnC:
         h = net(batch.views.flatten(0, 1)).unflatten(0, (v, b))  # (v, b, d)
         # (v * all b, d), the same on any number of processes
         h = gather(h.transpose(0, 1)).transpose(0, 1).flatten(0, 1)
-        y = gather(self._ranked(batch.tags)).repeat(v, 1)
+        y = gather(self.ranked(batch.tags)).repeat(v, 1)
         others = memory.candidates() if isinstance(memory, Queue) and memory.filled else None
-        return LossOutput(self._rnc(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
+        return LossOutput(self.term(h, y, others, self.positives), carry={"h": h.detach(), "y": y})
 
     def after_step(self, net: nn.Module, memory: nn.Module | None, out: LossOutput) -> None:
         """Put the step's embeddings into the queue."""
@@ -90,26 +90,29 @@ class RnC:
 
     def score(self, out: Float[Tensor, "n d"], tags: Tags) -> float:
         """Return how far the loss of clean validation rows is above the floor that their ties set."""
-        h, y = out[:SCORED_ROWS], self._ranked(tags)[:SCORED_ROWS]
-        return float(self._rnc(h, y) - rnc_floor(y, distance=self._distance))
+        h, y = out[:SCORED_ROWS], self.ranked(tags)[:SCORED_ROWS]
+        return float(self.term(h, y) - rnc_floor(y, distance=self._distance))
 
-    def _rnc(
+    def term(
         self,
         h: Float[Tensor, "n d"],
         y: Float[Tensor, "n k"],
         others: Candidates | None = None,
         positives: float = 1.0,
     ) -> Float[Tensor, ""]:
+        """Return the loss of representations h (n, d) whose targets, as `ranked` returns them, are y (n, k).
+
+        Args:
+            h: (n, d) rows of all views and processes.
+            y: (n, k) float64.
+            others: further candidates, such as the queue's.
+            positives: share of the other rows that are positives, nearest in target first.
+        """
         settings = {"temperature": self.temperature, "similarity": self.similarity, "distance": self._distance}
         nearest = None if positives == 1 else max(1, round(positives * (len(h) - 1)))
         return unchecked_rnc(h, y, others=others, positives=nearest, **settings).total  # pyright: ignore[reportArgumentType]
 
-    @property
-    def _distance(self) -> str:
-        """The target distance; `auto` was settled by the data's geometry before a run, and is l1 anywhere else."""
-        return "l1" if self.distance == "auto" else self.distance
-
-    def _ranked(self, tags: Tags) -> Float[Tensor, "n k"]:
+    def ranked(self, tags: Tags) -> Float[Tensor, "n k"]:
         """Return what is ranked: one target as it is, since scaling would round ties apart; several in standard units.
 
         On a circle, and of directions, the user's units count.
@@ -120,3 +123,8 @@ class RnC:
             return directions(tags.target)
         plain = tags.target.shape[1] == 1 or self._distance.startswith("circular")
         return tags.target if plain else tags.scaled
+
+    @property
+    def _distance(self) -> str:
+        """The target distance; `auto` was settled by the data's geometry before a run, and is l1 anywhere else."""
+        return "l1" if self.distance == "auto" else self.distance

@@ -10,7 +10,7 @@ ends where two penalties in a row are clearly worse on validation than the best 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from isotone.records import Predictor
 
 LADDER = tuple(np.logspace(1, -11, 13).tolist())  # strongest first, so that ties take the simpler fit
 PATIENCE, WORSE = 2, 1.02  # the ladder ends where this many penalties in a row score this much above the best
+Score = Callable[[Tensor, Tensor], Tensor]  # outputs (m, o) and targets (m, k) of the validation rows to a number
 ENOUGH = 1e-5  # relative fall of the loss in a step, below which a fit ends
 
 
@@ -38,7 +39,7 @@ class PenalisedFit:
         bias: (o,) float32.
         penalty: the one that was picked.
         penalties: those that were tried, strongest first.
-        val_scores: validation MAE of each, in standardised units.
+        val_scores: validation score of each, in standardised units.
     """
 
     weight: Float[Tensor, "o d"]
@@ -57,6 +58,7 @@ def fit_penalised(
     predictor: Predictor,
     penalties: Sequence[float] = LADDER,
     max_iter: int = 100,
+    score: Score | None = None,
 ) -> PenalisedFit:
     """Fit a linear layer on frozen representations with the penalty of the lowest validation MAE of the prediction.
 
@@ -65,13 +67,12 @@ def fit_penalised(
     Computes in float64 on the CPU; 1,000 rows of width 512 and 50 bins take 2 to 10 seconds on one core.
 
     Args:
-        features: (n, d) training representations.
-        target: (n, k) standardised training targets.
-        val_features: (m, d) validation representations.
-        val_target: (m, k) standardised validation targets.
+        features: (n, d) training representations; target: (n, k) their standardised targets.
+        val_features: (m, d) validation representations; val_target: (m, k) their standardised targets.
         predictor: gives the loss and turns outputs into predictions.
-        penalties: > 0, strongest first; of equals in validation MAE the strongest is taken.
+        penalties: > 0, strongest first; of equals in validation the strongest is taken.
         max_iter: of L-BFGS in each fit; one that is cut short is a fit too.
+        score: of outputs and targets of the validation rows, the lower the better; None takes the prediction's MAE.
 
     Returns:
         The layer, the standardisation folded into it.
@@ -98,7 +99,7 @@ def fit_penalised(
     x, val_x = (h - mean) * scale, (val_h - mean) * scale
     axes, spread = _principal(x)
     x, val_x = x @ axes, val_x @ axes
-    best, scores = _walk(x, y, val_x, val_y, spread, predictor, penalties, max_iter)
+    best, scores = _walk(x, y, val_x, val_y, spread, predictor, penalties, max_iter, score)
     weight = axes @ best[:-1] * scale[:, None]
     return PenalisedFit(
         weight.T.float().contiguous(),
@@ -126,15 +127,17 @@ def _walk(
     predictor: Predictor,
     penalties: Sequence[float],
     max_iter: int,
+    judge: Score | None,
 ) -> tuple[Tensor, list[float]]:
-    """Return the weights and bias (r + 1, o) of the best penalty, and the validation MAE of each that was tried."""
+    """Return the weights and bias (r + 1, o) of the best penalty, and the validation score of each that was tried."""
     layer = x.new_zeros(x.shape[1] + 1, predictor.outputs(y.shape[1]))  # the bias comes last
     best, scores = layer, list[float]()
     for penalty in penalties:
         # where the loss is about as curved along each axis: else those that are 1,000 times smaller are never reached
         stretch = torch.cat([(spread**2 + penalty * layer.shape[1] / y.shape[1]).rsqrt(), spread.new_ones(1)])[:, None]
         layer = _descend(layer, x, y, predictor, penalty, stretch, max_iter)
-        score = float((predictor.decode(val_x @ layer[:-1] + layer[-1]) - val_y).abs().mean())
+        out = val_x @ layer[:-1] + layer[-1]
+        score = float((predictor.decode(out) - val_y).abs().mean() if judge is None else judge(out, val_y))
         scores.append(score if math.isfinite(score) else math.inf)
         if scores[-1] < min(scores[:-1], default=math.inf):
             best = layer

@@ -130,7 +130,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The prediction intervals of one target: how wide, and how many of `n` test rows lie in theirs."""
+    """The prediction intervals of one target: how wide on average, and how many of `n` test rows lie in theirs."""
 
     target: str
     width: float
@@ -140,11 +140,12 @@ class Coverage:
 
 @dataclass(frozen=True)
 class GroupCoverage:
-    """The share of the `n` test rows of one group that lie in their interval."""
+    """The share of the `n` test rows of one group that lie in their interval, and how wide it is on average."""
 
     name: str
     n: int
     share: float
+    width: float
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class Intervals:
 
     Args:
         level: share of new rows that they were to hold.
+        form: constant or quantile.
         rows: validation rows that they were made of.
         units: groups among these; rows where there are no groups.
         targets: one entry a target.
@@ -160,6 +162,7 @@ class Intervals:
     """
 
     level: float
+    form: str
     rows: int
     units: int
     targets: tuple[Coverage, ...]

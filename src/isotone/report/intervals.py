@@ -19,6 +19,7 @@ class IntervalLine:
     run: str
     colour: str
     target: str
+    form: str
     asked: str
     covered: str
     bounds: str
@@ -33,6 +34,7 @@ def read_intervals(metrics: Mapping[str, object]) -> Intervals | None:
     given = cast(Mapping[str, object], raw)
     return Intervals(
         level=number(given["level"]),
+        form=text(given.get("form", "constant")),  # runs from before there were two forms
         rows=count(given["calibrated_on"]),
         units=count(given["calibrated_on_groups"]),
         targets=tuple(
@@ -40,7 +42,7 @@ def read_intervals(metrics: Mapping[str, object]) -> Intervals | None:
             for row in rows(given["rows"])
         ),
         groups=tuple(
-            GroupCoverage(text(row["group"]), count(row["n"]), number(row["coverage"]))
+            GroupCoverage(text(row["group"]), count(row["n"]), number(row["coverage"]), number(row.get("width")))
             for row in rows(given.get("by_group"))
         ),
     )
@@ -54,12 +56,11 @@ def interval_lines(sides: Sequence[Side]) -> list[IntervalLine]:
         if found is None:
             continue
         for one in found.targets:
-            spread = side.run.data.statistics.get(one.target, {}).get("std", float("nan"))
             low, high = one.share.low, one.share.high
             bounds = f"{percent(low, 1)} to {percent(high, 1)}" if low == low else "n/a"
-            width = fixed(one.width, decimals(spread))
+            width = _width(side, one.target, one.width)
             share, level = percent(one.share.value, 1), f"{100 * found.level:g} %"
-            lines.append(IntervalLine(side.name, side.colour, one.target, level, share, bounds, width))
+            lines.append(IntervalLine(side.name, side.colour, one.target, found.form, level, share, bounds, width))
     return lines
 
 
@@ -72,8 +73,20 @@ def made_of(side: Side) -> str:
     return f"{found.rows:,} validation rows{whose}"
 
 
-def covered_groups(side: Side) -> list[tuple[str, str, str]]:
-    """Return the least covered groups of a run: name, share and rows."""
+def covered_groups(side: Side) -> list[tuple[str, str, str, str]]:
+    """Return the least covered groups of a run: name, share, mean width and rows."""
     found = side.run.intervals
-    groups = () if found is None else found.groups[:MOST_GROUPS]
-    return [(group.name, percent(group.share, 0), f"{group.n:,}") for group in groups]
+    if found is None:
+        return []
+    first = found.targets[0].target if found.targets else ""
+    return [
+        (group.name, percent(group.share, 0), _width(side, first, group.width), f"{group.n:,}")
+        for group in found.groups[:MOST_GROUPS]
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _width(side: Side, target: str, width: float) -> str:
+    return fixed(width, decimals(side.run.data.statistics.get(target, {}).get("std", float("nan"))))

@@ -1,4 +1,4 @@
-"""One setting of a method at several values: what the ablation studies share."""
+"""One setting of a method at several values, and other methods beside it: what the ablation studies share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ class Ablation:
         axis: what the values are.
         published: the paper's figures.
         sets: settings that the study sets, and the flag that says how.
+        notes: further sentences of what is held equal, or left out.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Ablation:
     axis: str
     published: Table
     sets: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def ablate(
@@ -41,6 +43,7 @@ def ablate(
     command: str,
     quiet: bool,
     settings: Mapping[str, Any],
+    others: Mapping[str, str] | None = None,
 ) -> Path:
     """Train a method at each value, judge all on the same test rows, write `study.csv` and `study.html`.
 
@@ -54,21 +57,24 @@ def ablate(
         command: written on the page.
         quiet: no progress.
         settings: of `isotone fit`.
+        others: by name, arms of other methods to stand among the values, before them.
 
     Raises:
         ConfigError: see `Sweep.of`, and values that the method does not take; DataError: see `isotone.fit`.
     """
-    sweep = Sweep.of(table, out, [method], seeds, settings, quiet=quiet, sets=about.sets)
-    arm = Arm.read(method)
-    for changes in values.values():
-        sweep.resolved(Arm(arm.name, arm.method, {**arm.settings, **changes}))  # refused before anything is trained
-    reference = list(values)[-1]
-    names = [reference, *(name for name in values if name != reference)]
-    cells = {(name, "test"): sweep.errors(arm, f"{about.axis} {name}", **values[name]) for name in names}
+    others = others or {}
+    sweep = Sweep.of(table, out, [method, *others.values()], seeds, settings, quiet=quiet, sets=about.sets)
+    arm, *rest = sweep.arms
+    arms = {**dict(zip(others, rest, strict=True)), **dict.fromkeys(values, arm)}
+    for name, one in arms.items():  # refused before anything is trained
+        sweep.resolved(Arm(one.name, one.method, {**one.settings, **values.get(name, {})}))
+    reference = list(arms)[-1]
+    names = [reference, *(name for name in arms if name != reference)]
+    cells = {(name, "test"): sweep.errors(arms[name], f"{about.axis} {name}", **values.get(name, {})) for name in names}
     data = sweep.data(0)
     grid = Grid.of(names, ["test"], cells, unit_of(data.target_names))
     grid.write(sweep.out / "study.csv", "rows")
-    return write_study(sweep.out / "study.html", _page(about, grid, list(values), data.name, method, command, seeds))
+    return write_study(sweep.out / "study.html", _page(about, grid, list(arms), data.name, method, command, seeds))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -103,6 +109,7 @@ def _page(
         held=(
             "The same rows, split, passes, encoder and head at every value; nothing else is tuned again.",
             "The test error is shown for every value; to choose one for use, choose by the validation error.",
+            *about.notes,
             interval_words(seeds),
         ),
     )

@@ -47,7 +47,8 @@ def compare(
         methods: names; the first, with its first head, is the reference that the others are compared with.
         heads: names, or `all`; without any l1, or classify for classes. The baseline is trained with each of them;
             a method that trains an encoder alone is trained once a seed, and each is fitted on its frozen features.
-        seeds: how many, from 0 on. Without a column of splits each draws its own.
+        seeds: how many, from 0 on. Without a column of splits each draws its own, and what was tuned on seed 0 has seen
+            test rows of the others (docs/compare.md).
         out: folder of the comparison: its runs, predictions, tables and page.
         tune: `lr` tries a third, one and three times each method's own learning rate on seed 0 and takes the best by
             the validation rows; `none` takes the defaults.

@@ -1,31 +1,39 @@
-"""Scheme: a head on the frozen encoder, or encoder and head trained on together, for the same number of encoder passes.
+"""Scheme: a head on the frozen encoder, both trained on together, or one joint training, for the same encoder passes.
 
-Source: Zha et al. 2023, arXiv 2210.01189, table 6. Its third scheme, the loss as a regulariser of one joint
-training, is not offered.
+Source: Zha et al. 2023, arXiv 2210.01189, table 6.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from isotone.errors import ConfigError
+from isotone.methods.end_to_end import Head
 from isotone.report.study import Table
-from isotone.settings import resolve
+from isotone.settings import parts_of, resolve
 from isotone.studies.ablation import Ablation, ablate
 from isotone.studies.flags import Flag, plain
 from isotone.studies.sweep import Arm
 
 METHODS = ("rnc",)
-FLAGS = {"--method": Flag("the method, with settings of its own (default: rnc)", plain)}
+FLAGS = {
+    "--method": Flag("the method, with settings of its own (default: rnc)", plain),
+    "--joint": Flag(
+        "settings of the joint arm alone, such as 'lr=0.1 rnc-weight=0.5'; the others, but for lr, are --method's",
+        plain,
+    ),
+}
 ABOUT = Ablation(
     "Scheme",
-    "A method that trains an encoder alone leaves a choice: fit the head on the frozen encoder, or train both on "
-    "together, on the labels. Which has the smaller error for the same compute?",
+    "A method that trains an encoder alone leaves a choice: fit the head on the frozen encoder, train both on together "
+    "on the labels, or add its loss to the head's from the start. Which has the smallest error for the same compute?",
     "scheme",
     Table(
         "As published",
         ("AgeDB", "MAE", "R2"),
         (("linear probe", "6.14", "0.850"), ("fine-tuned", "6.36", "0.844"), ("joint", "6.42", "0.833")),
-        "arXiv 2210.01189, table 6; one run each, test persons are in training. Joint is not offered here.",
+        "arXiv 2210.01189, table 6; one run each, test persons are in training.",
     ),
     {"scheme": "the study's name"},
 )
@@ -36,26 +44,32 @@ def scheme(
     *,
     out: str | Path,
     method: str = "rnc",
+    joint: str = "",
     seeds: int = 1,
     command: str = "",
     quiet: bool = False,
     **settings: Any,
 ) -> Path:
-    """Train a method with the head on its frozen encoder and fine-tuned; see `isotone.studies.ablation.ablate`.
+    """Train a method with the head on its frozen encoder, fine-tuned, and jointly; see `isotone.studies.ablation`.
 
-    The passes of fine-tuning are taken off those of the encoder's own training, so that both arms have as many.
+    The passes of fine-tuning are taken off those of the encoder's own training, so that all arms have as many. Joint is
+    the method `joint`, RnC's loss beside the head's; for another method than rnc, or a head that joint does not have,
+    it is left out, and the page says so.
 
     Args:
         table: with a target.
         out: folder of the study.
         method: that trains an encoder alone.
+        joint: settings of the joint arm as name=value, with spaces between, over those of `method` that it knows; the
+            learning rate is joint's own.
         seeds: number of seeds, from 0 on.
         command: written on the page.
         quiet: no progress.
         settings: of `isotone fit`; `finetune_passes` are those of the fine-tuned arm.
 
     Raises:
-        ConfigError: fine-tuning would leave the encoder no passes of its own.
+        ConfigError: fine-tuning would leave the encoder no passes of its own; `joint` sets passes, or is given where
+            that arm is left out.
     """
     tuning = int(settings.pop("finetune_passes", 0)) or resolve("rnc", {}).head.finetune_passes
     passes = resolve(Arm.read(method).method, Arm.read(method).takes(settings)).train.passes
@@ -68,6 +82,29 @@ def scheme(
         "fine-tuned": {"scheme": "finetune", "passes": passes - tuning, "finetune_passes": tuning},
         "frozen": {"scheme": "frozen", "passes": passes},
     }
+    others, note = _joint(Arm.read(method), joint, settings)
+    about = replace(ABOUT, notes=(note,))
     return ablate(
-        ABOUT, values, table, out=out, method=method, seeds=seeds, command=command, quiet=quiet, settings=settings
-    )
+        about, values, table, out=out, method=method, seeds=seeds, command=command, quiet=quiet, settings=settings,
+        others=others,
+    )  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _joint(arm: Arm, own: str, settings: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Return the joint arm by its name, or none where there is no such thing, and what the page says of it."""
+    made = resolve(arm.method, arm.takes(settings))
+    if made.name != "rnc" or made.method.head not in get_args(Head):
+        why = f"Joint is RnC's loss beside the error of a head l1, mse or huber, and the arm is {arm.name}"
+        why += f" with head {made.method.head}." if made.name == "rnc" else "."
+        if own:
+            raise ConfigError(f"{why} Leave --joint out.")
+        return {}, f"{why} It is left out."
+    if "passes" in Arm.read(f"joint {own}").settings:
+        raise ConfigError("all schemes have as many passes. Leave `passes` out of --joint; --passes sets those of all.")
+    known = {field.name for part in parts_of("joint") for field in fields(part)} - {"lr"}
+    inherited = [word for word in arm.name.split()[1:] if word.partition("=")[0].replace("-", "_") in known]
+    text = " ".join(["joint", *inherited, own]).strip()
+    return {"joint": text}, f"Joint is the method `{text}`: one training with both losses, and the head it ends with."

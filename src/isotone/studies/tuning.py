@@ -1,6 +1,8 @@
 """The tuning budget, the same for every arm: a grid of learning rates and weight decays, tried on seed 0 alone.
 
-Chosen by the error on the validation rows; the test rows are never looked at. The grid, each error and the choice are
+Chosen by the error on the validation rows of seed 0, never by its test rows. But where each seed draws its own split,
+test rows of the later seeds were training or validation rows of seed 0: the choice has seen them, for every arm alike.
+With a column of splits all seeds share their test rows, and it has seen none. The grid, each error and the choice are
 kept and shown.
 """
 

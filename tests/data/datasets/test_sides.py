@@ -31,6 +31,22 @@ def test_dir_has_as_many_rows_as_were_published() -> None:
     assert [(side == name).sum() for name in ("val", "test")] == [2140, 2140]
 
 
+def test_dir_never_holds_out_ages_outside_0_to_120() -> None:
+    # wrong birth dates make ages up to 186 in IMDB-WIKI; the published scripts go through the ages 0 to 120 alone
+    age = np.repeat([-3.0, 0.0, 60.0, 120.0, 121.0, 180.0], 90)
+    side = dir_split(age, most=20)
+    assert {value: int((side[age == value] != "train").sum()) for value in np.unique(age)} == {
+        -3.0: 0,
+        0.0: 40,
+        60.0: 40,
+        120.0: 40,
+        121.0: 0,
+        180.0: 0,
+    }
+    within = (age >= 0) & (age <= 120)
+    assert (dir_split(age[within], most=20) == side[within]).all()  # they draw nothing either
+
+
 def test_a_group_is_held_out_whole_and_the_others_validate_by_group() -> None:
     draw = np.random.default_rng(0)
     group = np.array([f"p{i:02}" for i in range(15)]).repeat(20)

@@ -28,7 +28,7 @@ class Card:
         traps: what goes wrong when the raw files are read naively, and what is done about it.
         checksum: of a file, where it is known.
         kind: what a file holds.
-        most_held_out: rows of each target value in the validation, and again in the test, of the DIR split; 0: no DIR.
+        most_held_out: rows of each age, 0 to 120, in the validation and again in the test of the DIR split; 0: no DIR.
         flips: whether a mirrored image keeps its target.
         geometry: what the targets are places on.
     """
@@ -54,7 +54,8 @@ class Card:
     def __str__(self) -> str:
         """Return the card as text, a line or more for each entry."""
         dir_split = (
-            f"at most {self.most_held_out} rows of each value in validation and test (deep imbalanced regression)"
+            f"at most {self.most_held_out} rows of each age from 0 to 120 in validation and test, of others none "
+            "(deep imbalanced regression)"
         )
         splits = {
             "drawn": f"by {self.group}, so that none is in training and test (the default)",

@@ -36,7 +36,8 @@ CARD = Card(
     traps=(
         "dob counts days as MATLAB does, 366 more than Python; an age is the year of the photograph, taken to be from "
         "the middle of it, minus the birth",
-        "wrong birth dates give ages up to 200: those outside 0 to 120 are left out, with --split dir 0 to 200",
+        "wrong birth dates give ages up to 200: those outside 0 to 120 are left out; --split dir keeps them to 200, "
+        "as published, and trains on those above 120 without ever judging them",
         "a face score of minus infinity is no face; below 1 it is left out, and so is a photograph with a second face",
         "a celebrity in both parts is one person: groups are names, those of celeb_id in imdb",
     ),
