@@ -1,5 +1,5 @@
-"""Print the table of docs/results.md for a comparison of heads, from its summary: test MAE with its 95 % interval, end to
-end and on RnC's frozen encoder, and the difference of each to end-to-end L1.
+"""Print the table of docs/results.md for a comparison of heads, from its summary: test MAE with its 95 % interval,
+end to end and on the frozen encoder of RnC, and the difference of each to end-to-end L1.
 
 python bench/heads_table.py runs/cmp-digits
 """
