@@ -13,7 +13,6 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
 from isotone.data import audit as auditing
-from isotone.data.datasets.reading import suited_augment, with_columns
 from isotone.data.given import Beside, named
 from isotone.data.recordings import windowed, written_down
 from isotone.data.table import read_table
@@ -24,7 +23,7 @@ from isotone.folder import claim, existing
 from isotone.prepare import build
 from isotone.records import Dataset
 from isotone.run import Column, Data, Run, listed, read_data, same_data
-from isotone.settings import Settings, only_known, parts_of, read_config, resolve
+from isotone.settings import Settings, filled_in, only_known, parts_of, read_config, resolve
 
 if TYPE_CHECKING:
     pass
@@ -193,9 +192,7 @@ def _chosen(method: str | None, config: str | Path | None, values: dict[str, Any
 
 def _with_inputs(settings: Settings, source: Path | None) -> Settings:
     """Write down the image column or signal that was found by itself: new tables must not decide anew."""
-    if source is not None and settings.data.dataset is not None:
-        net = replace(settings.net, augment=suited_augment(settings.data, settings.net.augment))
-        settings = replace(settings, data=with_columns(settings.data), net=net)
+    settings = settings if source is None else filled_in(settings)
     if source is None or settings.data.image_column is not None:
         return settings
     found = read_table(source, settings.data, labels="optional")

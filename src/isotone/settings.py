@@ -5,7 +5,7 @@ The command line, a Python call and a recipe all end in `resolve`, so they know 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -168,12 +168,13 @@ def flag_value(arguments: Sequence[str], flag: str) -> str | None:
     return found
 
 
-def table_or_root(values: Mapping[str, Any], verb: str) -> str:
+def table_or_root(values: Mapping[str, Any], verb: str, prefix: str = "") -> str:
     """Return what a verb of the command line is to read: its table, or the folder of a data set.
 
     Args:
         values: parsed, with `table`, `root` and `dataset`.
         verb: for the message.
+        prefix: of the flags, for the message: `to-` of a second table.
 
     Raises:
         ConfigError: neither is given, or both, or a root without a dataset.
@@ -181,14 +182,53 @@ def table_or_root(values: Mapping[str, Any], verb: str) -> str:
     table, root, dataset = values["table"], values["root"], values["dataset"]
     if root is not None and (table is not None or dataset is None):
         raise ConfigError(
-            f"--root {root} is the folder of a data set: it goes with --dataset, without a table. "
+            f"--{prefix}root {root} is the folder of a data set: it goes with --{prefix}dataset, without a table. "
             "`isotone datasets` lists them."
         )
     if table is None and root is None:
-        where = f"isotone {verb} TABLE --target COLUMN" if dataset is None else f"--dataset {dataset} --root FOLDER"
+        name = f"--{prefix}dataset {dataset} --{prefix}root FOLDER"
+        where = f"isotone {verb} TABLE --target COLUMN" if dataset is None else name
         noun = "which table?" if dataset is None else "where is the data set?"
         raise ConfigError(f"{noun} Say: {where}. `isotone {verb} --help` says more.")
     return str(table if root is None else root)
+
+
+def filled_in(settings: Settings) -> Settings:
+    """Return settings with what the card of their data set says: its columns, and augmentations that suit it.
+
+    Args:
+        settings: those without a data set stay as they are.
+
+    Raises:
+        ConfigError: an augmentation is named that changes the target of the data set.
+    """
+    if settings.data.dataset is None:
+        return settings
+    from isotone.data.datasets.reading import suited_augment, with_columns
+
+    net = replace(settings.net, augment=suited_augment(settings.data, settings.net.augment))
+    return replace(settings, data=with_columns(settings.data), net=net)
+
+
+def with_card(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return named values, as `resolve` takes them, with those that `filled_in` changes.
+
+    Args:
+        values: flat mapping of settings.
+
+    Raises:
+        ConfigError: an unknown data set, settings of the data that are wrong, and as `filled_in`.
+
+    Example:
+        >>> with_card({"dataset": "mpii-face-gaze", "passes": 3})["augment"]
+        ['light']
+        >>> with_card({"target": ["y"]})
+        {'target': ['y']}
+    """
+    own = {f.name for f in fields(DataSettings)} | {"augment"}
+    given = resolve("baseline", {name: value for name, value in values.items() if name in own})
+    before, after = given.flat(), filled_in(given).flat()
+    return {**values, **{name: value for name, value in after.items() if value != before[name]}}
 
 
 def with_recipe(words: Sequence[str]) -> list[str]:

@@ -22,7 +22,11 @@ def test_it_lists_the_studies(capsys: pytest.CaptureFixture[str]) -> None:
             ["label-nose"],
             f"there is no study 'label-nose'; there are {', '.join(STUDIES)}. Did you mean 'label-noise'?",
         ),
-        (["label-noise"], "isotone study label-noise needs a table. Try: isotone study label-noise --help"),
+        (
+            ["label-noise"],
+            "which table? Say: isotone study label-noise TABLE --target COLUMN. `isotone study label-noise --help` "
+            "says more.",
+        ),
         (
             ["label-noise", "t.csv", "--noise", "half"],
             "`noise` must be numbers with commas between them, got 'half'.",
@@ -68,10 +72,10 @@ def test_every_study_has_its_module_with_a_function_and_flags() -> None:
 
 
 def test_each_method_reads_the_flags_that_it_knows() -> None:
-    from isotone.studies.few_data import FLAGS
+    from isotone.studies import few_data
 
     words = ["t.csv", "--target", "y", "--temperature", "1.5", "--arms", "baseline,rnc lr=0.5", "--passes=3"]
-    given, settings = _read("few-data", [*words, "--shares", "0.5,1", "--seeds", "2"], FLAGS, ("baseline", "rnc"), ())
+    given, settings = _read("few-data", [*words, "--shares", "0.5,1", "--seeds", "2"], few_data)
     assert given == {"table": "t.csv", "arms": ("baseline", "rnc lr=0.5"), "shares": (0.5, 1.0), "seeds": 2}
     assert {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()} == {
         "target": ("y",), "temperature": 1.5, "passes": 3,
@@ -79,8 +83,10 @@ def test_each_method_reads_the_flags_that_it_knows() -> None:
 
 
 def test_a_flag_that_no_arm_knows_is_named() -> None:
+    from isotone.studies import order
+
     with pytest.raises(ConfigError) as caught:
-        _read("order", ["t.csv", "--pases", "1"], {}, ("baseline", "rnc"), ())
+        _read("order", ["t.csv", "--pases", "1"], order)
     assert str(caught.value) == (
         "there is no flag '--pases'. Did you mean '--passes'? `isotone study order --help` lists them."
     )

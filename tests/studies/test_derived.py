@@ -1,12 +1,15 @@
 """Parts of a table: written once, test rows first, files still found, the user's file untouched."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from data.edf_files import write_edf
 from PIL import Image
 
+from isotone.data.datasets.reading import with_columns
 from isotone.data.load import load_table
 from isotone.data.settings import DataSettings
 from isotone.errors import ConfigError
@@ -71,6 +74,49 @@ def test_images_are_found_from_another_folder(tmp_path: Path, suffix: str) -> No
     own = DataSettings(target=("y",), image_size=8, cache_dir=str(tmp_path / "cache"), **part.settings)
     again = load_table(part.path, own, 0)[0]
     assert np.array_equal(again.inputs[:, 0, 0, 0], 8 * again.target[:, 0])
+
+
+@pytest.mark.parametrize("latin", [False, True])
+def test_a_data_set_becomes_a_table(tmp_path: Path, latin: bool) -> None:
+    folder = tmp_path / "root" / "AgeDB"
+    folder.mkdir(parents=True)
+    for i in range(30):
+        name = f"{i}_Person{'abcdefgh'[i % 8]}_{20 + i}_m.jpg"
+        name = name.replace("Personc", b"P\x82".decode("utf-8", "surrogateescape")) if latin else name  # bytes in cells
+        Image.fromarray(np.full((8, 8, 3), 8 * i, np.uint8)).save(folder / name)
+    settings = with_columns(DataSettings(dataset="agedb", image_size=8, cache_dir=str(tmp_path / "cache")))
+    data = load_table(tmp_path / "root", settings, 0)[0]
+    sides = [data.rows(side).tolist() for side in ("train", "val")]
+    part = write_part(tmp_path / "s" / "part", tmp_path / "root", data, settings, *sides)
+    again = load_table(part.path, replace(settings, **part.settings), 0)[0]
+    rows = np.argsort(part.lines)
+    assert part.path.suffix == ".parquet"
+    assert np.array_equal(again.inputs[rows], data.inputs)
+    assert np.array_equal(again.split[rows], data.split)
+    assert again.group is not None
+    assert data.group is not None
+    assert again.group[rows].tolist() == data.group.tolist()
+
+
+def test_a_recording_is_one_row_of_a_part(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for i in range(12):
+        x = draw.normal(0, 50, (2, 300)).round()
+        write_edf(tmp_path / "data" / f"{i}.edf", {"FP1": x[0], "FP2": x[1]} if i else {"FP2": x[0], "FP1": x[1]})
+    table = tmp_path / "data" / "t.csv"
+    pd.DataFrame({"file": [f"{i}.edf" for i in range(12)], "y": range(12)}).to_csv(table, index=False)
+    settings = DataSettings(target=("y",), window_s=1.0, cache_dir=str(tmp_path / "cache"))
+    data = load_table(table, settings, 0)[0]
+    sides = [data.rows(side).tolist() for side in ("train", "val")]
+    part = write_part(tmp_path / "s" / "part", table, data, settings, *sides)
+    again = load_table(part.path, replace(settings, **part.settings), 0)[0]
+    rows = np.argsort(part.lines, kind="stable")
+    assert part.settings["pick"] == ("FP2", "FP1")  # as the first of the user's recordings has them
+    assert len(pd.read_csv(part.path)) == 12
+    assert np.array_equal(again.inputs[rows], data.inputs)
+    assert np.array_equal(again.target[rows], data.target)
+    assert np.array_equal(again.split[rows], data.split)
 
 
 def test_signals_keep_their_arrays(tmp_path: Path) -> None:

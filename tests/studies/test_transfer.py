@@ -13,7 +13,11 @@ from isotone.studies.transfer import transfer
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({}, "the study needs a second table, on which the encoders are judged: --to TABLE."),
+        (
+            {},
+            "the study needs a second table, on which the encoders are judged: --to TABLE, or --to-dataset NAME "
+            "--to-root FOLDER.",
+        ),
         (
             {"to": "b.csv", "target": ["y", "a"], "features": ["b", "c"]},
             "the study judges errors of one target. Name one column of the second table: --to-target.",

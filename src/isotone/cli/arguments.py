@@ -5,6 +5,11 @@ from typing import NoReturn
 
 from isotone.errors import ConfigError, nearest
 
+DATASET = {  # what every verb that reads a table takes in place of one, and its help
+    "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
+    "--recipe": "Name of a recipe that comes with isotone, such as rnc-agedb; short for --config with its file.",
+}
+
 
 class Arguments(argparse.ArgumentParser):
     """An argument parser whose mistakes are a ConfigError that names the nearest flag.

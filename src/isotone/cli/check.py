@@ -2,9 +2,11 @@
 
 import sys
 
+from isotone.cli.arguments import DATASET
+
 OWN = {
     "table": "CSV or Parquet with a column of images (or --features) and the target or the category.",
-    "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
+    **DATASET,
 }
 
 
@@ -16,11 +18,11 @@ def run(words: list[str]) -> int:
     from isotone.data.recordings import windowed
     from isotone.data.settings import DataSettings
     from isotone.data.table import read_table
-    from isotone.settings import parse, table_or_root
+    from isotone.settings import parse, table_or_root, with_recipe
 
-    values = parse((DataSettings,), words, "isotone check", OWN)
+    values = parse((DataSettings,), with_recipe(words), "isotone check", OWN)
     table = table_or_root(values, "check")
-    for name in ("table", "root", "config"):
+    for name in ("table", "root", "recipe", "config"):
         values.pop(name)
     settings = DataSettings(**values)
     found = audit(windowed(read_table(Path(table), settings, labels="optional"), settings), settings)

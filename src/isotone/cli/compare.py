@@ -4,10 +4,12 @@ import shlex
 import sys
 from pathlib import Path
 
+from isotone.cli.arguments import DATASET
 from isotone.errors import ConfigError
 
 OWN = {
     "table": "CSV or Parquet with a column of images (or --features), or .npz of signals; with the labels.",
+    **DATASET,
     "--methods": "names with commas; the first is the reference that the others are compared with (default: "
     "baseline,rnc). `isotone methods` lists them.",
     "--heads": "names with commas, or all (default: l1, or classify). The baseline is trained with each; a method that "
@@ -23,16 +25,14 @@ OWN = {
 
 def run(words: list[str]) -> int:
     """Compare, print the table, the verdicts and where the page is."""
-    from isotone.settings import flag_value, parse, parts_of
+    from isotone.settings import flag_value, parse, parts_of, table_or_root, with_recipe
 
+    words = with_recipe(words)
     found = parse(parts_of("baseline")[1:], words, "isotone compare", OWN)
     given = {name.lstrip("-").replace("-", "_"): None for name in OWN}
     given = {name: found.pop(name) for name in given}
     found.pop("config")
-    if given["table"] is None:
-        raise ConfigError(
-            "which table? Say: isotone compare TABLE --target COLUMN. `isotone compare --help` says more."
-        )
+    table = table_or_root({**given, "dataset": found["dataset"]}, "compare")
 
     from isotone.studies.arms import SET_HERE
     from isotone.studies.compare import compare
@@ -42,11 +42,11 @@ def run(words: list[str]) -> int:
             found.pop(name, None)
     config = flag_value(words, "--config")
     done = compare(
-        given["table"],
+        table,
         methods=_names(given["methods"]) or ("baseline", "rnc"),
         heads=_names(given["heads"]),
         seeds=_whole("seeds", given["seeds"] or "3"),
-        out=given["out"] or f"compare-{Path(given['table']).stem}",
+        out=given["out"] or f"compare-{found['dataset'] or Path(table).stem}",
         tune=given["tune"] or "lr",
         lrs=_numbers("lrs", given["lrs"]),
         weight_decays=_numbers("weight-decays", given["weight_decays"]),

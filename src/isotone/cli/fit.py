@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from isotone.cli.arguments import DATASET
+
 OWN = {
     "table": "CSV or Parquet with a column of images or of EDF / BDF files (or --features), or .npz of signals; with "
     "the labels, if any.",
     "--method": "How to train, such as rnc, baseline, supcon or simclr; `isotone methods` lists all and what each "
     "needs. Its settings come first below.",
-    "--root": "Folder of a published data set, as downloaded; with --dataset, in place of the table.",
-    "--recipe": "Name of a recipe that comes with isotone, such as rnc-agedb; short for --config with its file.",
+    **DATASET,
     "--out": "Folder of the run; without it the next free one below runs/.",
 }
 

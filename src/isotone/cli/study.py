@@ -5,11 +5,12 @@ settings of `isotone fit`. Adding one is that file and a line in `STUDIES`.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from isotone.cli.arguments import DATASET
 from isotone.errors import ConfigError, nearest
 
 STUDIES = {
@@ -37,9 +38,7 @@ def run(words: list[str]) -> int:
     if name not in STUDIES:
         raise ConfigError(f"there is no study {name!r}; there are {', '.join(STUDIES)}.{nearest(name, STUDIES)}")
     module = import_module(f"isotone.studies.{name.replace('-', '_')}")
-    given, settings = _read(name, rest, module.FLAGS, getattr(module, "ARMS", None), getattr(module, "METHODS", ()))
-    if given["table"] is None:
-        raise ConfigError(f"isotone study {name} needs a table. Try: isotone study {name} --help")
+    given, settings = _read(name, rest, module)
     table, out = given.pop("table"), Path(given.pop("out", None) or f"study-{name}")
     study = getattr(module, name.replace("-", "_"))
     page = study(table, out=out, command=f"isotone study {_quoted(words)}", **given, **settings)
@@ -50,26 +49,26 @@ def run(words: list[str]) -> int:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _read(
-    name: str, words: list[str], own: Mapping[str, Any], arms: Sequence[str] | None, methods: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(name: str, words: Sequence[str], module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is the study's own, and those settings of `isotone fit` that were given.
 
-    Each method reads the flags that it knows, so that the arms may have settings of different methods.
+    Each method reads the flags that it knows, so that the arms may have settings of different methods. What a config
+    or a recipe says of a setting that the study sets itself is left out.
     """
-    from isotone.settings import flag_value, parse, parts_of, read_config
+    from isotone.settings import flag_value, parse, parts_of, read_config, table_or_root, with_recipe
     from isotone.studies.flags import Flag, plain, whole
     from isotone.studies.flags import words as listed
     from isotone.studies.sweep import Arm
 
+    words, arms = with_recipe(words), getattr(module, "ARMS", None)
     flags = {"--out": Flag("folder of the study; a study that was stopped goes on there", plain)}
     flags |= {"--arms": Flag(ARMS_HELP, listed)} if arms else {}
-    flags |= {"--seeds": Flag("number of seeds (default: 1)", whole), **own}
+    flags |= {"--seeds": Flag("number of seeds (default: 1)", whole), **module.FLAGS}
     typed = flag_value(words, "--arms") if arms else None
-    methods = [Arm.read(arm).method for arm in (listed("arms", typed) if typed else arms)] if arms else methods
+    methods = [Arm.read(arm).method for arm in (listed("arms", typed) if typed else arms)] if arms else module.METHODS
     known = {method: _names(parts_of(method)) for method in methods}
-    own_help = {"table": "CSV, Parquet or .npz", **{flag: entry.text for flag, entry in flags.items()}}
-    given: dict[str, Any] = {}
+    own_help = {"table": "CSV, Parquet or .npz", **DATASET, **{flag: entry.text for flag, entry in flags.items()}}
+    found: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     for method in dict.fromkeys(methods):
         others = set().union(*known.values()) - known[method]
@@ -77,12 +76,17 @@ def _read(
         found = parse(parts_of(method), mine, f"isotone study {name}", own_help)
         config = found.pop("config")
         asked = {word[2:].split("=")[0].replace("-", "_") for word in mine if word.startswith("--")}
-        asked |= set(read_config(Path(config))) if config else set()
-        given = {flag.strip("-").replace("-", "_"): found[flag.strip("-").replace("-", "_")] for flag in own_help}
+        asked |= set(read_config(Path(config))) - _set_here(module) if config else set()
         settings |= {key: found[key] for key in asked & known[method]}
     readers = {flag.strip("-").replace("-", "_"): entry.read for flag, entry in flags.items()}
-    read = {key: readers[key](key, text) for key, text in given.items() if key in readers and text is not None}
-    return {"table": given["table"], **read}, settings
+    own = {key: read(key, found[key]) for key, read in readers.items() if found[key] is not None}
+    return {"table": table_or_root(found, f"study {name}"), **own}, settings
+
+
+def _set_here(module: Any) -> set[str]:
+    """Return the settings of `isotone fit` that a study sets itself."""
+    about = getattr(module, "ABOUT", None)
+    return {"seed", *(about.sets if about else getattr(module, "SETS", ()))}
 
 
 def _names(parts: Sequence[Any]) -> set[str]:

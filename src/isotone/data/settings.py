@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from isotone.errors import ConfigError
+from isotone.errors import ConfigError, nearest
 
 DATASETS = ("agedb", "imdb-wiki", "mpii-face-gaze", "skyfinder", "tuab")  # published ones that can be read
 SPLITS = ("drawn", "published", "dir")  # of a published data set
@@ -129,8 +129,8 @@ class DataSettings:
 def _check_choice(settings: DataSettings, name: str, options: tuple[str | None, ...]) -> None:
     value = getattr(settings, name)
     if value not in options:
-        names = ", ".join(option for option in options if option)
-        raise ConfigError(f"{name} must be one of {names}, but is {value!r}.")
+        known = [option for option in options if option]
+        raise ConfigError(f"{name} must be one of {', '.join(known)}, but is {value!r}.{nearest(str(value), known)}")
 
 
 def _check_range(settings: DataSettings, name: str, low: float | int, high: float | int) -> None:

@@ -20,7 +20,7 @@ from isotone.methods.needs import DEFAULT_HEAD, NEEDS
 from isotone.predict import HEADS, PREDICTORS, Task
 from isotone.prepare import build
 from isotone.records import Dataset, Method
-from isotone.settings import Settings, only_known, parts_of, resolve
+from isotone.settings import Settings, only_known, parts_of, resolve, with_card
 
 SET_HERE = {  # settings of `isotone fit` that a comparison sets itself, and what sets them
     "seed": "--seeds",
@@ -75,11 +75,12 @@ class Asked:
     """What the user asks for.
 
     Args:
-        table: path.
+        table: path; or the folder of the data set that the settings name.
         methods: names; the first with its first head is the reference.
         heads: names; empty takes l1, or classify.
         seeds: how many, from 0 on.
-        settings: of `isotone fit`, for all methods; one that only some methods know goes to those.
+        settings: of `isotone fit`, for all methods; one that only some methods know goes to those. With the columns of
+            the data set's card.
     """
 
     table: Path
@@ -87,6 +88,11 @@ class Asked:
     heads: tuple[str, ...]
     seeds: int
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def name(self) -> str:
+        """How to call the data: the data set, or the table's file."""
+        return str(self.settings.get("dataset") or self.table.name)
 
     @property
     def task(self) -> Task:
@@ -150,10 +156,10 @@ def asked(
             raise ConfigError(f"a comparison sets `{name}` itself, by {SET_HERE[name]}. Leave it out.")
         if name not in known:
             raise ConfigError(f"there is no setting {name!r} for {', '.join(found)}.{nearest(name, known)}")
-    made = Asked(Path(table), found, every, seeds, dict(settings))
+    made = Asked(Path(table), found, every, seeds, with_card(settings))
     for name in found:
         resolve(name, {key: x for key, x in made.of(Trained(name), 0).items() if key != "head"})  # values out of range
-    if not settings.get("target") and task == "numbers":
+    if not made.settings.get("target") and task == "numbers":
         raise ConfigError("what is to be predicted? Name its column: --target, or --category for classes.")
     return made
 

@@ -43,7 +43,7 @@ def compare(
     """Train every method for every seed, fit every head, judge all on the same rows, and say what these data show.
 
     Args:
-        table: path of a CSV, Parquet or .npz file.
+        table: path of a CSV, Parquet or .npz file, or the folder of the `dataset` that the settings name.
         methods: names; the first, with its first head, is the reference that the others are compared with.
         heads: names, or `all`; without any l1, or classify for classes. The baseline is trained with each of them;
             a method that trains an encoder alone is trained once a seed, and each is fitted on its frozen features.

@@ -86,7 +86,7 @@ def write_outputs(
         rows=table[1:],
         command=command or _again(question, folder),
         figure=_figure(judged, question),
-        data=question.table.name,
+        data=question.name,
         tables=shot_tables(judged),
     )
     page = write_study(folder / "compare.html", study)

@@ -2,7 +2,7 @@
 
 A part names its rows' sides in a column, so that its runs can be repeated from it alone. The test rows come first, then
 validation, then training: a test row has the same place in every part. Names of image files are made relative to the
-study's folder.
+study's folder. Of recordings a part names files, each on the side of its windows.
 """
 
 import os
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from isotone.data.recordings import written_down
 from isotone.data.settings import DataSettings
 from isotone.data.table import read_table
 from isotone.errors import ConfigError
@@ -45,7 +46,7 @@ def write_part(
 
     Args:
         path: of the part, without suffix.
-        table: of the user.
+        table: of the user, or the folder of a data set.
         data: the user's rows, split.
         settings: that the user's table was read with.
         train: rows of `data`.
@@ -58,20 +59,24 @@ def write_part(
     rows = np.concatenate([test, np.asarray(val, dtype=np.int64), np.asarray(train, dtype=np.int64)])
     side = np.repeat(["test", "val", "train"], [len(test), len(val), len(train)])
     read = read_table(table, settings, labels="optional")
-    place = np.searchsorted(read.lines, data.row[rows])
-    changed = {"split_column": SPLIT}
+    first = np.sort(np.unique(data.row[rows], return_index=True)[1])  # a recording's windows are one row of its table
+    place, side = np.searchsorted(read.lines, data.row[rows][first]), side[first]
+    changed: dict[str, Any] = {"split_column": SPLIT}
     path.parent.mkdir(parents=True, exist_ok=True)
     if table.suffix.lower() == ".npz":
         path = path.with_name(f"{path.name}.npz")
         _once(path, _arrays(table, place, side, len(read.lines)))
     else:
         frame = read.frame.iloc[place].reset_index(drop=True)
-        for column in (read.image_column, read.second):
+        for column in (read.image_column, read.second, read.signal):
             if column is not None:
-                frame[column] = [_moved(cell, table.parent, path.parent) for cell in frame[column]]
+                frame[column] = _alike([_moved(cell, read.root, path.parent) for cell in frame[column]])
                 changed |= {"allow_outside": True}
+        if read.signal is not None:  # channels and rate are those of the user's first recording, not of the part's
+            fixed = written_down(read, settings)
+            changed |= {"pick": fixed.pick, "resample_hz": fixed.resample_hz}
         frame[SPLIT] = side
-        suffix = ".parquet" if table.suffix.lower() in (".parquet", ".pq") else ".csv"
+        suffix = ".parquet" if settings.dataset or table.suffix.lower() in (".parquet", ".pq") else ".csv"
         path = path.with_name(f"{path.name}{suffix}")
         _once(path, frame)
     return Part(path, data.row[rows], changed)
@@ -85,6 +90,13 @@ def _moved(cell: Any, old: Path, new: Path) -> Any:
     if not isinstance(cell, str) or not cell:
         return cell
     return os.path.relpath(os.path.realpath(old / os.path.expanduser(cell)), os.path.realpath(new))
+
+
+def _alike(cells: list[Any]) -> list[Any]:
+    """Return cells of one kind, as Parquet wants them: beside image bytes, a name is a record too."""
+    if not any(isinstance(cell, dict) for cell in cells):
+        return cells
+    return [cell if isinstance(cell, dict) else {"bytes": None, "path": cell} for cell in cells]
 
 
 def _arrays(table: Path, place: np.ndarray, side: np.ndarray, n: int) -> dict[str, np.ndarray]:

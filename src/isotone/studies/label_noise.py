@@ -31,12 +31,13 @@ from isotone.methods.baseline import Baseline
 from isotone.records import Dataset, Split
 from isotone.report.study import Line, Study, line_figure, write_study
 from isotone.run import Run
-from isotone.settings import resolve
+from isotone.settings import resolve, with_card
 from isotone.studies.cells import cell
 from isotone.studies.flags import Flag, numbers, plain, whole
 
 NOISE = (0.0, 0.25, 0.5, 0.75)
 METHODS = ("baseline",)  # whose settings the command takes
+SETS = {"label_noise": "--noise", "seed": "--seeds"}
 KINDS = ("pretrained", "distilled", "clusterfit", "twice as long")
 FLAGS = {
     "--transfer": Flag("table of the task that judges; without it the same task, with right labels", plain),
@@ -108,7 +109,8 @@ def label_noise(
                 run = _run(Cell(seed, share, arm), table, folder, clusters, quiet, {**settings, "seed": seed})
                 rows.append({"seed": seed, "noise": share, "arm": arm, **_judged(run, judge)})
                 pd.DataFrame(rows).to_csv(folder / "study.csv", index=False)
-    return write_study(folder / "study.html", _page(pd.DataFrame(rows), Path(table).name, command))
+    name = str(settings.get("dataset") or Path(table).name)
+    return write_study(folder / "study.html", _page(pd.DataFrame(rows), name, command))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -130,10 +132,10 @@ def _run(chosen: Cell, table: str | Path, out: Path, clusters: int, quiet: bool,
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that all arms share, with one learning rate for all; refuse those that the study sets."""
-    for name, use in (("label_noise", "--noise"), ("seed", "--seeds")):
+    for name, use in SETS.items():
         if settings.get(name):
             raise ConfigError(f"the study sets `{name}` itself. Leave it out; {use} says what is studied.")
-    rest = {name: value for name, value in settings.items() if name not in ("label_noise", "seed")}
+    rest = with_card({name: value for name, value in settings.items() if name not in SETS})
     found = resolve("baseline", rest)
     if found.data.category is None:
         raise ConfigError("the study replaces classes. Name the column that holds them: --category.")

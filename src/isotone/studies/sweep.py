@@ -13,7 +13,7 @@ from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.records import Dataset
 from isotone.run import Run
-from isotone.settings import Settings, parts_of, resolve
+from isotone.settings import Settings, parts_of, resolve, with_card
 from isotone.studies.cells import cell
 from isotone.studies.errors import Errors, absolute_errors, errors_of, joined
 
@@ -65,11 +65,11 @@ class Sweep:
     """The runs of a study: arms and seeds on one table.
 
     Args:
-        table: of the user.
+        table: of the user, or the folder of the data set that the settings name.
         out: folder of the study.
         arms: what is compared; the first one is what the others are held against.
         seeds: number of seeds, from 0 on.
-        settings: of `isotone fit`, for every arm that knows them.
+        settings: of `isotone fit`, for every arm that knows them; with the columns of the data set's card.
         quiet: no progress.
     """
 
@@ -116,10 +116,15 @@ class Sweep:
         for name, value in settings.items():
             if not any(name in arm.takes({name: value}) for arm in found):
                 resolve(found[0].method, {name: value})  # words the refusal
-        sweep = Sweep(Path(table), Path(out), found, seeds, dict(settings), quiet)
+        sweep = Sweep(Path(table), Path(out), found, seeds, with_card(settings), quiet)
         if not sweep.resolved(found[0]).data.target:
             raise ConfigError("the study compares errors of numbers. Name the column that holds them: --target.")
         return sweep
+
+    @property
+    def name(self) -> str:
+        """How to call the data: the data set, or the table's file."""
+        return str(self.settings.get("dataset") or self.table.name)
 
     def resolved(self, arm: Arm) -> Settings:
         """Return the settings of an arm."""

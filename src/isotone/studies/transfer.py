@@ -6,7 +6,7 @@ The linear probe is a ridge regression on the frozen encoder, its penalty picked
 Source: Zha et al. 2023, arXiv 2210.01189, section 5.4 and table 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
 from isotone.records import Dataset
 from isotone.report.study import Study, Table, line_figure, write_study
-from isotone.run import Run
+from isotone.run import Run, listed
+from isotone.settings import Settings, table_or_root
 from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, plain, whole
 from isotone.studies.grid import Grid
@@ -26,9 +27,14 @@ from isotone.studies.robustness import interval_words
 from isotone.studies.sweep import ARMS, Arm, Sweep, test_errors
 
 SCRATCH = "from scratch"
-COLUMNS = ("target", "group", "split_column", "image_column", "features")
+OWN = ("target", "geometry", "group", "split_column", "image_column", "features", "dataset", "split", "hold_out")
+SETS = {"weights": "--to"}
 FLAGS = {
     "--to": Flag("the second table, on which all are judged; its inputs must have the form of the first's", plain),
+    "--to-dataset": Flag("a published data set in place of the second table; its card names the columns", plain),
+    "--to-root": Flag("its folder, as downloaded", plain),
+    "--to-split": Flag("its split: drawn (default), published or dir", plain),
+    "--to-hold-out": Flag("its group that is the test", plain),
     "--to-target": Flag("its target (default: called as in the first table)", plain),
     "--to-group": Flag("its column of groups (default: none)", plain),
     "--to-split-column": Flag("its column of train, val and test (default: none)", plain),
@@ -51,10 +57,7 @@ def transfer(
     *,
     out: str | Path,
     to: str | Path | None = None,
-    to_target: str | None = None,
-    to_group: str | None = None,
-    to_split_column: str | None = None,
-    to_image_column: str | None = None,
+    to_root: str | Path | None = None,
     tune_passes: int = 0,
     arms: Sequence[str] = ARMS,
     seeds: int = 1,
@@ -68,16 +71,14 @@ def transfer(
         table: with a target.
         out: folder of the study; runs that are finished are not made again.
         to: the second table.
-        to_target: one column of it; None: called as in the first.
-        to_group: as `group`, of the second table.
-        to_split_column: as `split_column`, of the second table.
-        to_image_column: as `image_column`, of the second table.
+        to_root: in its place the folder of the published data set `to_dataset`, whose card names the columns.
         tune_passes: of fine-tuning; 0 takes those of the first training.
         arms: as in `isotone.studies.robustness`.
         seeds: number of seeds, from 0 on.
         command: written on the page.
         quiet: no progress.
-        settings: of `isotone fit`; those that name no columns hold for the second table too.
+        settings: of `isotone fit`; with `to_` before them those of the second table: to_target (without it called as in
+            the first), to_group, to_image_column, to_split_column; to_dataset, to_split, to_hold_out.
 
     Returns:
         Path of the page.
@@ -87,20 +88,24 @@ def transfer(
 
     Source: arXiv 2210.01189, table 4.
     """
-    if to is None:
-        raise ConfigError("the study needs a second table, on which the encoders are judged: --to TABLE.")
-    sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets={"weights": "--to"})
+    own = {name.removeprefix("to_"): settings.pop(name) for name in list(settings) if name.startswith("to_")}
+    where = {"table": to, "root": to_root, "dataset": own.get("dataset")}
+    if not any(where.values()):
+        raise ConfigError(
+            "the study needs a second table, on which the encoders are judged: --to TABLE, or --to-dataset NAME "
+            "--to-root FOLDER."
+        )
+    place = table_or_root(where, "study transfer", "to-")
+    sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets=SETS)
     first = sweep.resolved(sweep.arms[0])
-    named = {"group": to_group, "split_column": to_split_column, "image_column": to_image_column}
-    columns = {"target": [to_target] if to_target else list(first.data.target), "features": list(first.data.features)}
-    if len(columns["target"]) != 1:
-        raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
-    kept = {k: v for k, v in Arm.read("baseline").takes(settings).items() if k not in COLUMNS}
     passes = tune_passes or first.train.passes
-    second = {**kept, **columns, **{k: v for k, v in named.items() if v}, "passes": passes}
-    tuned = Sweep.of(to, out, ["baseline"], seeds, second, quiet=quiet)
-    cells, unit = _judged(sweep, tuned), str(columns["target"][0])
-    names, name = [arm.name for arm in sweep.arms], f"{sweep.table.name} to {tuned.table.name}"
+    second = _second(settings, first, listed(own))
+    tuned = Sweep.of(place, out, ["baseline"], seeds, {**second, "passes": passes}, quiet=quiet)
+    targets = tuned.resolved(tuned.arms[0]).data.target
+    if len(targets) != 1:
+        raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
+    cells, unit = _judged(sweep, tuned), targets[0]
+    names, name = [arm.name for arm in sweep.arms], f"{sweep.name} to {tuned.name}"
     grid = Grid.of(names, ["linear probe", "fine-tuned"], cells, unit)
     beside = Grid.of([SCRATCH, *names], ["fine-tuned"], cells, unit)
     grid.write(sweep.out / "study.csv", "judged by")
@@ -109,6 +114,15 @@ def transfer(
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the second table: those of the first that are not of its columns, and its own."""
+    kept = {name: value for name, value in Arm.read("baseline").takes(settings).items() if name not in OWN}
+    if "dataset" in own:  # its card says the rest
+        return {**kept, **own}
+    alike = {"target": first.data.target, "features": first.data.features}
+    return {**kept, **alike, "geometry": settings.get("geometry", "line"), **own}
 
 
 def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
@@ -120,7 +134,7 @@ def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
         second = _in_form(tuned, one)
         data = second.data(seed)
         rows = data.labelled("test")
-        _check_form(data, one.model.shape, second.table)
+        _check_form(data, one.model.shape, second.name)
         for arm, run in runs.items():
             parts.setdefault((arm, "linear probe"), []).append(errors_of(data, rows, _probed(run, data), seed=seed))
         for arm in (*runs, SCRATCH):
@@ -138,12 +152,12 @@ def _in_form(tuned: Sweep, run: Run) -> Sweep:
     return replace(tuned, settings={**tuned.settings, **form})
 
 
-def _check_form(data: Dataset, shape: tuple[int, ...], to: str | Path) -> None:
+def _check_form(data: Dataset, shape: tuple[int, ...], to: str) -> None:
     came = data.inputs.shape[1:]
     fits = came[-1] == shape[0] if data.kind == "image" else came == shape
     if not fits:
         raise ConfigError(
-            f"the encoder takes inputs of shape {shape}, and {Path(to).name} holds {data.kind} of shape {came}. "
+            f"the encoder takes inputs of shape {shape}, and {to} holds {data.kind} of shape {came}. "
             "Give a second table of the same form."
         )
 

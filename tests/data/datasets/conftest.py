@@ -10,9 +10,8 @@ from PIL import Image
 Draw = Callable[..., None]
 
 
-@pytest.fixture
-def draw() -> Draw:
-    """Write an image whose brightness is given; every file differs, and `broken` cuts it off."""
+def drawer() -> Draw:
+    """Return what writes an image whose brightness is given; every file differs, and `broken` cuts it off."""
     noise = np.random.default_rng(0)
 
     def write(path: Path, grey: float = 100.0, *, broken: bool = False) -> None:
@@ -23,6 +22,11 @@ def draw() -> Draw:
             path.write_bytes(path.read_bytes()[:200])
 
     return write
+
+
+@pytest.fixture
+def draw() -> Draw:
+    return drawer()
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,12 @@
 """IMDB-WIKI on a tiny tree: MATLAB's nested arrays, birth dates, the filter, people in both parts."""
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from data.datasets.imdb_tree import ROWS, born, cells, write_crop
 from scipy.io import savemat
 
 from isotone.data.audit import audit
@@ -16,45 +16,13 @@ from isotone.data.table import read_table
 from isotone.errors import DataError
 
 Draw = Callable[..., None]
-ROWS = 12  # of each part
-
-
-def _cells(texts: list[str]) -> np.ndarray:
-    cells = np.empty((1, len(texts)), dtype=object)
-    cells[0, :] = texts
-    return cells
-
-
-def _born(year: int, month: int = 3, day: int = 1) -> float:
-    return float(date(year, month, day).toordinal() + 366)
-
-
-def _write(base: Path, part: str, draw: Draw, **changed: Any) -> dict[str, Any]:
-    """Twelve images of three people, born in 1950 and later, photographed in 2000; `changed` replaces fields."""
-    names = ["Fred Astaire", "Zoë Kravitz", f"Only {part}"] * 4
-    paths = [f"{i % 3:02}/nm{i}_1950-3-1_2000.jpg" for i in range(ROWS)]
-    fields: dict[str, Any] = {
-        "dob": np.array([[_born(1950 + i) for i in range(ROWS)]]),
-        "photo_taken": np.full((1, ROWS), 2000, dtype=np.uint16),
-        "full_path": _cells(paths),
-        "gender": np.array([[1.0, 0.0, np.nan] * 4]),
-        "name": _cells(names),
-        "face_score": np.full((1, ROWS), 2.5),
-        "second_face_score": np.full((1, ROWS), np.nan),
-    }
-    if part == "imdb":
-        fields |= {"celeb_id": np.array([[1.0, 2.0, 3.0] * 4]), "celeb_names": _cells(names[:3])}
-    for path in paths:
-        draw(base / f"{part}_crop" / path)
-    savemat(base / f"{part}_crop" / f"{part}.mat", {part: fields | changed})
-    return fields
 
 
 @pytest.fixture
 def tree(tmp_path: Path, draw: Draw) -> Path:
     root = tmp_path / "root"
-    _write(root, "imdb", draw)
-    _write(root, "wiki", draw)
+    write_crop(root, "imdb", draw)
+    write_crop(root, "wiki", draw)
     return root
 
 
@@ -88,11 +56,11 @@ def test_one_part_alone_is_read_and_told(tree: Path, inside: str) -> None:
 @pytest.mark.parametrize(
     ("born", "taken", "age"),
     [
-        (_born(1950, 6, 30), 2000, 50),  # before July: had the birthday by the middle of the year
-        (_born(1950, 7, 1), 2000, 49),
+        (born(1950, 6, 30), 2000, 50),  # before July: had the birthday by the middle of the year
+        (born(1950, 7, 1), 2000, 49),
         (1.0, 2000, 1999),  # day 366 and below are before Python's first day, 1 January of year 1
         (366.0, 2000, 1999),
-        (_born(1950) + 0.9, 2000, 50),  # days are cut, not rounded
+        (born(1950) + 0.9, 2000, 50),  # days are cut, not rounded
         (np.nan, 2000, np.nan),
         (1e9, 2000, np.nan),  # after the last year
     ],
@@ -105,9 +73,9 @@ def test_the_filter_counts_each_row_once(tmp_path: Path, draw: Draw) -> None:
     score, second = np.full((1, ROWS), 2.5), np.full((1, ROWS), np.nan)
     score[0, 0], score[0, 1], second[0, 2] = -np.inf, 0.9, 1.5
     second[0, 0] = 1.0  # has no face already
-    dob = np.array([[_born(1950 + i) for i in range(ROWS)]])
-    dob[0, 3], dob[0, 4], dob[0, 5] = _born(1850), _born(2010), np.nan
-    _write(tmp_path, "imdb", draw, face_score=score, second_face_score=second, dob=dob)
+    dob = np.array([[born(1950 + i) for i in range(ROWS)]])
+    dob[0, 3], dob[0, 4], dob[0, 5] = born(1850), born(2010), np.nan
+    write_crop(tmp_path, "imdb", draw, face_score=score, second_face_score=second, dob=dob)
     found = read(tmp_path, _settings())
     assert found.left_out == {
         "with no face": 1,
@@ -149,13 +117,13 @@ def test_damaged_lists_are_named(tree: Path, draw: Draw) -> None:
         DataError, match=r"imdb.mat: cannot be read as the MATLAB file of imdb \(.+\)\. Unpack it again"
     ):
         read(tree, _settings())
-    savemat(list_of, {"imdb": {"dob": np.zeros((1, 2)), "name": _cells(["a", "b"])}})
+    savemat(list_of, {"imdb": {"dob": np.zeros((1, 2)), "name": cells(["a", "b"])}})
     with pytest.raises(DataError) as caught:
         read(tree, _settings())
     assert str(caught.value) == (
         "imdb.mat: lacks photo_taken, full_path, gender, face_score, second_face_score. Unpack it again."
     )
-    _write(tree, "imdb", draw, dob=np.zeros((1, 5)))
+    write_crop(tree, "imdb", draw, dob=np.zeros((1, 5)))
     with pytest.raises(DataError) as caught:
         read(tree, _settings())
     assert str(caught.value) == "imdb.mat: holds fields of different lengths, 5 to 12. Unpack it again."
