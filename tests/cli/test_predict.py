@@ -60,6 +60,11 @@ def test_a_run_of_quantile_heads_gives_its_own_intervals(table: Path, tmp_path: 
         "isotone: the quantile heads of this run are of 60 %, but --interval is 0.5. Ask for --interval 0.6, or for "
         "intervals of one width, of any level: --interval-form constant.\n"
     )
+    status, _, said = cli("predict", tmp_path / "run", table, "--interval-form", "quantile")
+    assert status == 2
+    assert said == (
+        "isotone: --interval-form says of which kind intervals are, but none are asked for. Add --interval 0.9.\n"
+    )
 
 
 def test_nothing_is_overwritten(finished: tuple[Path, Path], tmp_path: Path, cli: Cli) -> None:

@@ -47,6 +47,18 @@ def test_the_same_shift_on_every_row_is_certain() -> None:
     assert (found.relative.low, found.relative.high) == (-0.25, -0.25)
 
 
+def test_the_same_shift_over_a_varying_reference_is_a_share_that_varies() -> None:
+    base = np.arange(1.0, 31.0)
+    found = paired_differences(np.stack([base, base + 1], axis=1), np.zeros(30, dtype=int), np.arange(30))[1]
+    assert (found.difference.low, found.difference.high, found.p) == pytest.approx((1.0, 1.0, 0.0))
+    near = base + 1 + 1e-6 * np.random.default_rng(0).normal(size=30)
+    almost = paired_differences(np.stack([base, near], axis=1), np.zeros(30, dtype=int), np.arange(30))[1]
+    assert found.relative.low < found.relative.value - 0.01
+    assert (found.relative.low, found.relative.high) == pytest.approx(
+        (almost.relative.low, almost.relative.high), rel=1e-3
+    )
+
+
 def test_order_of_the_rows_and_names_of_units_do_not_matter() -> None:
     draw = np.random.default_rng(1)
     loss, seed, unit = draw.random((60, 3)), np.arange(60) % 2, np.arange(60) // 4

@@ -23,6 +23,6 @@ def test_every_value_is_checked_first(table: Path) -> None:
 def test_the_last_value_is_the_reference(table: Path) -> None:
     page = temperature(table, out=table.parent / "s", temperatures=(0.5, 2.0), quiet=True, **SETTINGS)
     text = page.read_text()
-    assert "rnc has the least error at temperature" in text
+    assert "The error is least at temperature" in text
     assert "less than at 2" in text
     assert pd.read_csv(table.parent / "s" / "study.csv")["arm"].tolist() == [2, 2, 0.5, 0.5]

@@ -52,6 +52,19 @@ def test_every_arm_is_judged_on_the_same_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_arm_that_diverged_with_every_setting_is_left_out_and_the_others_are_judged(tmp_path: Path) -> None:
+    table, settings = _table(tmp_path), {**SETTINGS, "methods": ("baseline",), "quiet": True}
+    rates = {"heads": ("l1", "mse"), "seeds": 1, "lrs": (50.0, 100.0)}
+    done = compare(table, out=tmp_path / "c", **rates, **settings)  # type: ignore[arg-type]
+    assert set(done.rows["arm"]) == {"baseline-l1", "median", "mean", "linear-raw"}
+    told = "MSE diverged with every setting tried (lr 50; lr 100). Try lower --lrs. It is left out."
+    assert told in done.tuning
+    assert told in done.page.read_text()
+    with pytest.raises(ConfigError, match="MSE diverged with every setting tried"):  # the reference is needed
+        compare(table, out=tmp_path / "d", **{**rates, "heads": ("mse", "l1")}, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
 def test_classes_are_compared_too(tmp_path: Path) -> None:
     settings = {"category": "size", "features": ["a", "b"], "passes": 4}
     done = compare(

@@ -105,7 +105,7 @@ def test_classes_are_judged_by_their_errors() -> None:
     assert values["error"] == pytest.approx(1 - values["accuracy"])
     assert found.answer[0].startswith("RnC + L1 beats L1 by ")
     assert found.bins == {}
-    assert not any(name.startswith(("mae", "n_")) or name == "balanced_mae" for name in values)
+    assert not any(name.startswith(("mae", "n_", "g_mean")) or name == "balanced_mae" for name in values)
 
 
 def test_errors_by_shot_are_those_of_the_definition() -> None:
@@ -130,6 +130,7 @@ def test_errors_by_shot_are_those_of_the_definition() -> None:
         for name, errors in sides.items():
             assert values[f"n_{name}"] == len(errors) > 0
             assert values[f"mae_{name}"] == pytest.approx(sum(errors) / len(errors))
+            assert values[f"g_mean_{name}"] == pytest.approx(math.prod(x + 1e-10 for x in errors) ** (1 / len(errors)))
         each = [sum(errors) / len(errors) for errors in of_age.values()]
         assert values["balanced_mae"] == pytest.approx(sum(each) / len(each))
 

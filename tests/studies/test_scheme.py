@@ -72,11 +72,14 @@ def test_joint_is_left_out_where_there_is_no_such_thing(asked: dict[str, Any], m
     assert str(found.value) == f"{sentence} Leave --joint out."
 
 
-def test_joint_has_no_passes_of_its_own() -> None:
+@pytest.mark.parametrize("setting", ["passes=10", "views=4", "head=mse"])
+def test_joint_has_no_passes_views_or_head_of_its_own(setting: str) -> None:
     with pytest.raises(ConfigError) as found:
-        module.scheme("t.csv", out="s", joint="passes=10", target=("y",))
+        module.scheme("t.csv", out="s", joint=setting, target=("y",))
+    name = setting.partition("=")[0]
     assert str(found.value) == (
-        "all schemes have as many passes. Leave `passes` out of --joint; --passes sets those of all."
+        f"all schemes have the same passes, views and head. Leave `{name}` out of --joint; "
+        f"--method 'rnc {name}=...' sets it for all."
     )
 
 

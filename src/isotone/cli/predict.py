@@ -22,6 +22,10 @@ def run(words: list[str]) -> int:
     parser.add_argument("--interval-form", choices=("constant", "quantile"), help=forms)
     found = parser.read(words)
     out = new_file(found.out)
+    if found.interval_form is not None and found.interval is None:
+        raise ConfigError(
+            "--interval-form says of which kind intervals are, but none are asked for. Add --interval 0.9."
+        )
 
     import pandas as pd
 

@@ -157,10 +157,13 @@ class Resampled:
         centre, rows, between = _variances(seeds, drawn, self.units)
         total = rows + between
         rounding = 1e-12 * self._size(weights)
-        if total <= rounding**2:  # every draw the same
+        constant = total <= rounding**2  # every draw the same
+        if constant and (over is None or abs(value) <= rounding):
             same = _ratio(value, divisor)
             return Interval(same, same, same), 1.0 if abs(value) <= rounding else 0.0
-        freedom = total**2 / (rows**2 / (self.units - 1) + between**2 / max(1, len(seeds) - 1))
+        freedom = self.units - 1.0
+        if not constant:
+            freedom = total**2 / (rows**2 / (self.units - 1) + between**2 / max(1, len(seeds) - 1))
         few = math.sqrt(self.units / (self.units - 1))
         draws = value + few * (centre - value) + math.sqrt(between) * self.normal[kept]
         below = divisor + few * (below - divisor)  # as the draws above are stretched: a constant ratio stays one
@@ -168,7 +171,8 @@ class Resampled:
         low, high = np.nanpercentile(draws, LEVEL) if np.isfinite(draws).any() else (np.nan, np.nan)
         stretch = float(stats.t.ppf(LEVEL[1] / 100, freedom) / stats.norm.ppf(LEVEL[1] / 100))
         ends = (ratio + stretch * (float(end) - ratio) for end in (low, high))
-        return Interval(ratio, *ends), float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
+        p = 0.0 if constant else float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
+        return Interval(ratio, *ends), p
 
     def _of(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return a weighted sum of the columns under each seed (s,), and in each resample (b, s)."""

@@ -63,7 +63,8 @@ def build_encoder(
             batch, with `channel` no place's on another (`isotone.nets.norms`).
         pretrained: start from timm's published weights; needs network or timm's cache. Normalise the views with
             `pretrained_statistics`.
-        weights: a safetensors file of the encoder's weights; timm's files fit, their classifier is left out.
+        weights: a safetensors file of the encoder's weights; timm's files fit, their classifier is left out. To write
+            one: `save_file({name: x.contiguous() for name, x in encoder.state_dict().items()}, path)`.
         seed: of the run.
 
     Returns:

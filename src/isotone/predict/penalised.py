@@ -60,7 +60,7 @@ def fit_penalised(
     max_iter: int = 100,
     score: Score | None = None,
 ) -> PenalisedFit:
-    """Fit a linear layer on frozen representations with the penalty of the lowest validation MAE of the prediction.
+    """Fit a linear layer on frozen representations with the penalty of the lowest validation score.
 
     Formula: W, b = argmin predictor's loss of x·W + b, plus penalty / 2 * |W|², x the standardised features.
 

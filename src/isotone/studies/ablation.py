@@ -85,7 +85,7 @@ def _page(
 ) -> Study:
     best = min(values, key=lambda value: grid.error(value, "test").value)
     reference = grid.arms[0]
-    answer = [f"{method} has the least error at {about.axis} {best}: {bounds(grid.error(best, 'test'))} {grid.unit}."]
+    answer = [f"The error is least at {about.axis} {best}: {bounds(grid.error(best, 'test'))} {grid.unit}."]
     answer += [grid.verdict(value, "test", f"{about.axis} {value}") for value in grid.arms[1:]]
     rows = [
         (

@@ -5,6 +5,7 @@ from typing import Any
 
 from isotone.api import Run, fit, load, resume
 from isotone.errors import ConfigError
+from isotone.relations.geometry import distance_of
 from isotone.settings import read_config, resolve
 
 STARTED = {"config.yaml", "data.json", ".tmp-data.json", "bad_rows.csv", ".tmp-run.json"}  # before there is a run.json
@@ -44,9 +45,11 @@ def check_same(folder: Path, wanted: dict[str, Any]) -> None:
     Raises:
         ConfigError: names the first setting that differs.
     """
-    kept = read_config(folder / "config.yaml")
+    values = read_config(folder / "config.yaml")
+    kept = resolve(str(values.pop("method")), values).flat()  # a setting that is newer than the run is its default
     filled = FILLED_IN | (BY_CARD if wanted.get("dataset") else set())
-    filled |= {"distance"} if wanted.get("distance") == "auto" else set()  # a run keeps the one of its geometry
+    if wanted.get("distance") == "auto":
+        wanted = {**wanted, "distance": distance_of(kept["geometry"])}  # which a run writes down
     for name in sorted(wanted.keys() - filled):
         if kept.get(name) != wanted[name]:
             raise ConfigError(

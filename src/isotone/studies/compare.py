@@ -98,7 +98,10 @@ def _compared(
     }
     work.begin(grids, found.notes)
     tuned = {one: work.tune(one, tries) for one, tries in grids.items()}
-    arms = (*found.arms, *references(question.resolved(found.trained[0]), question.task))
+    reference = found.arms[0].trained
+    lost = {one for one, each in tuned.items() if each.diverged and one != reference}
+    left = tuple(arm for arm in found.arms if arm.trained not in lost)
+    arms = (*left, *references(question.resolved(found.trained[0]), question.task))
     kept: dict[tuple[str, int], Kept] = {}
     trained: list[np.ndarray] = []
     for seed in range(question.seeds):

@@ -69,7 +69,7 @@ def write_outputs(
         notes: what was left out.
         command: that makes it again; without one, the call in Python.
     """
-    taken = {one.name: _taken(one, found, question) for one, found in tuned.items()}
+    taken = {one.name: _taken(one, found, question) for one, found in tuned.items() if not found.diverged}
     rows = pd.DataFrame([_row(score, taken) for score in judged.scores]).astype({"passes": "Int64"})
     summary = pd.DataFrame([_summary(line, judged.of(line.arm.name, line.target)) for line in judged.lines])
     tuning = tuple(found.told for found in tuned.values())
@@ -138,7 +138,7 @@ def _row(score: Score, taken: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def _tries(found: Tuned) -> list[dict[str, Any]]:
     return [
         {"run": found.name, "lr": one.lr, "weight_decay": one.weight_decay, "validation_error": error,
-         "taken": one == found.chosen}
+         "taken": not found.diverged and one == found.chosen}
         for one, error in zip(found.tries, found.errors, strict=True)
     ]  # fmt: skip
 

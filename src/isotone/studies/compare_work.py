@@ -18,6 +18,7 @@ from isotone.finish import engine
 from isotone.folder import write_json
 from isotone.records import Dataset
 from isotone.run import Run
+from isotone.settings import Settings, resolve
 from isotone.studies.arms import Arm, Asked, Trained
 from isotone.studies.cells import cell
 from isotone.studies.kept import Kept, held_out, read_kept, write_kept
@@ -95,7 +96,7 @@ class Work:
             made = {"data": dataset.fingerprint, "encoder": vars(settings.net)}
             return _kept(path, made, lambda: predicted(arm, dataset, settings), dataset)
         run = self._run(arm.trained, seed, tuned[arm.trained].chosen)
-        made = {"data": dataset.fingerprint, "run": run.settings.flat()}
+        made = {"data": dataset.fingerprint, "run": _changed(run.settings)}
         return _kept(path, made, lambda: self._predicted(arm, run, dataset), dataset)
 
     def _tried(self, one: Trained, chosen: Try) -> float:
@@ -181,6 +182,12 @@ class Work:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _changed(settings: Settings) -> dict[str, Any]:
+    """Return the settings that are not their defaults: one that is added to isotone later changes nothing."""
+    usual = resolve(settings.name, {}).flat()
+    return {name: value for name, value in settings.flat().items() if value != usual[name]}
 
 
 def _kept(path: Path, made: dict[str, Any], make: Callable[[], np.ndarray], dataset: Dataset) -> Kept:

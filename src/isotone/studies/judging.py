@@ -29,7 +29,7 @@ class Score:
         target: name of the target or category.
         n: test rows.
         values: by name: the scores on the test rows, and `val_loss`, the mean loss of the validation rows. Of numbers
-            also `mae_` and `n_` many, medium and few (NaN without such rows), and `balanced_mae`.
+            also `mae_`, `g_mean_` and `n_` many, medium and few (NaN without such rows), `g_mean`, `balanced_mae`.
     """
 
     arm: Arm
@@ -142,8 +142,9 @@ def _score(
 
 def _by_shot(found: Sequence[Shot]) -> dict[str, float]:
     every, *sides = found
-    errors = {f"mae_{side.name}": side.mae for side in sides}
-    return {**errors, **{f"n_{side.name}": side.n for side in sides}, "balanced_mae": every.balanced_mae}
+    errors = {f"mae_{side.name}": side.mae for side in sides} | {f"g_mean_{side.name}": side.g_mean for side in sides}
+    told = {"g_mean": every.g_mean, "balanced_mae": every.balanced_mae}
+    return {**errors, **{f"n_{side.name}": side.n for side in sides}, **told}
 
 
 def _loss(kept: Kept, j: int, task: Task) -> Float[np.ndarray, " n"]:

@@ -20,7 +20,7 @@ METHODS = ("rnc",)
 FLAGS = {
     "--method": Flag("the method, with settings of its own (default: rnc)", plain),
     "--joint": Flag(
-        "settings of the joint arm alone, such as 'lr=0.1 rnc-weight=0.5'; the others, but for lr, are --method's",
+        "settings of the joint arm alone, such as 'lr=0.1 rnc-weight=0.5'; others are --method's, but for its lr",
         plain,
     ),
 }
@@ -60,16 +60,16 @@ def scheme(
         table: with a target.
         out: folder of the study.
         method: that trains an encoder alone.
-        joint: settings of the joint arm as name=value, with spaces between, over those of `method` that it knows; the
-            learning rate is joint's own.
+        joint: settings of the joint arm as name=value, with spaces between, over those of `method` that it knows. The
+            learning rate in `method` is not taken over: without one here it is that of `settings`, else joint's own.
         seeds: number of seeds, from 0 on.
         command: written on the page.
         quiet: no progress.
         settings: of `isotone fit`; `finetune_passes` are those of the fine-tuned arm.
 
     Raises:
-        ConfigError: fine-tuning would leave the encoder no passes of its own; `joint` sets passes, or is given where
-            that arm is left out.
+        ConfigError: fine-tuning would leave the encoder no passes of its own; `joint` sets passes, views or the head,
+            or is given where that arm is left out.
     """
     tuning = int(settings.pop("finetune_passes", 0)) or resolve("rnc", {}).head.finetune_passes
     passes = resolve(Arm.read(method).method, Arm.read(method).takes(settings)).train.passes
@@ -102,8 +102,11 @@ def _joint(arm: Arm, own: str, settings: Mapping[str, Any]) -> tuple[dict[str, s
         if own:
             raise ConfigError(f"{why} Leave --joint out.")
         return {}, f"{why} It is left out."
-    if "passes" in Arm.read(f"joint {own}").settings:
-        raise ConfigError("all schemes have as many passes. Leave `passes` out of --joint; --passes sets those of all.")
+    for name in sorted({"passes", "views", "head"} & Arm.read(f"joint {own}").settings.keys()):
+        raise ConfigError(
+            f"all schemes have the same passes, views and head. Leave `{name}` out of --joint; "
+            f"--method 'rnc {name}=...' sets it for all."
+        )
     known = {field.name for part in parts_of("joint") for field in fields(part)} - {"lr"}
     inherited = [word for word in arm.name.split()[1:] if word.partition("=")[0].replace("-", "_") in known]
     text = " ".join(["joint", *inherited, own]).strip()

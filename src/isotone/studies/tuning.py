@@ -61,19 +61,28 @@ class Tuned:
     errors: tuple[float, ...]
 
     @property
+    def diverged(self) -> str:
+        """What to say where every try diverged; empty where one did not."""
+        if any(math.isfinite(error) for error in self.errors):
+            return ""
+        return f"{self.name} diverged with every setting tried ({self._tried()}). Try lower --lrs."
+
+    @property
     def chosen(self) -> Try:
         """The try of the least error, of equals the first.
 
         Raises:
             ConfigError: every try diverged.
         """
-        if not any(math.isfinite(error) for error in self.errors):
-            raise ConfigError(f"{self.name} diverged with every setting tried ({self._tried()}). Try lower --lrs.")
+        if self.diverged:
+            raise ConfigError(self.diverged)
         return self.tries[self.errors.index(min(self.errors))]
 
     @property
     def told(self) -> str:
         """The grid and the choice in a line."""
+        if self.diverged:
+            return f"{self.diverged} It is left out."
         if len(self.tries) == 1:
             return f"{self.name}: {self.chosen.title}, nothing tuned."
         found = [
