@@ -59,6 +59,8 @@ def test_every_table_is_written_and_the_page_holds_it(tmp_path: Path) -> None:
         "&lt;t&gt;.csv",
         "isotone compare t.csv",
         "are common, rare: MAE (=y)",
+        "Settings tried, and the error of each",
+        "at the edge of those tried for L1: a wider grid may do better",
     ):
         assert part in page
     assert done.text.splitlines()[0].split()[:2] == ["arm", "MAE"]

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from isotone.evaluate.metrics import Interval
 from isotone.report import contents
 from isotone.report.compare import Gap, difference_figure
 from isotone.report.drawing import Picture
-from isotone.report.study import Study, write_study
+from isotone.report.study import Study, Table, write_study
 from isotone.studies.arms import Asked, Trained, passes
 from isotone.studies.compare_shots import mean_of, short, shot_tables
 from isotone.studies.judging import Judged, Line, Score, titled
@@ -77,7 +77,7 @@ def write_outputs(
     _write(folder / "summary.csv", summary)
     _write(folder / "tuning.csv", pd.DataFrame([line for found in tuned.values() for line in _tries(found)]))
     table = _table(judged, question)
-    said = (*judged.answer, *notes, *(f"Tuned on seed 0, error on the validation rows: {line}" for line in tuning))
+    said = (*judged.answer, *notes, *_edges(tuned.values()))
     study = Study(
         title="Comparison",
         question=QUESTION,
@@ -87,7 +87,7 @@ def write_outputs(
         command=command or _again(question, folder),
         figure=_figure(judged, question),
         data=question.name,
-        tables=shot_tables(judged),
+        tables=(*shot_tables(judged), _tuning(tuned.values())),
     )
     page = write_study(folder / "compare.html", study)
     return Compared(folder, rows, summary, judged.answer, (*notes, *tuning), page, as_text(table))
@@ -141,6 +141,24 @@ def _tries(found: Tuned) -> list[dict[str, Any]]:
          "taken": not found.diverged and one == found.chosen}
         for one, error in zip(found.tries, found.errors, strict=True)
     ]  # fmt: skip
+
+
+def _tuning(tuned: Iterable[Tuned]) -> Table:
+    """Return the page's table of what was tried for each run, and taken."""
+    rows = tuple((one.name, one.tried, "-" if one.diverged else one.chosen.title) for one in tuned)
+    note = (
+        "On seed 0, chosen by the error on the validation rows, in standard deviations or as a share of wrong classes."
+    )
+    return Table("Settings tried, and the error of each", ("run", "tried", "taken"), rows, note)
+
+
+def _edges(tuned: Iterable[Tuned]) -> tuple[str, ...]:
+    """Return what is to be said of runs that lost or won at the end of the grid."""
+    every = list(tuned)
+    lost = [one.told for one in every if one.diverged]
+    names = [one.name for one in every if not one.diverged and one.at_edge]
+    edge = f"The learning rate taken is at the edge of those tried for {', '.join(names)}: a wider grid may do better."
+    return (*lost, edge) if names else tuple(lost)
 
 
 def _summary(line: Line, own: Sequence[Score]) -> dict[str, Any]:

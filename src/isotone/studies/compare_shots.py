@@ -33,7 +33,7 @@ def mean_of(own: Sequence[Score], name: str) -> float:
         name: of the value.
     """
     values = [score.values[name] for score in own]
-    if name in [f"mae_{side}" for side in SIDES]:
+    if name in [f"{kind}_{side}" for kind in ("mae", "g_mean") for side in SIDES]:
         values = [x for x in values if not math.isnan(x)]
     return float(np.mean(values)) if values else math.nan
 

@@ -65,7 +65,8 @@ class Tuned:
         """What to say where every try diverged; empty where one did not."""
         if any(math.isfinite(error) for error in self.errors):
             return ""
-        return f"{self.name} diverged with every setting tried ({self._tried()}). Try lower --lrs."
+        titles = "; ".join(one.title for one in self.tries)
+        return f"{self.name} diverged with every setting tried ({titles}). Try lower --lrs."
 
     @property
     def chosen(self) -> Try:
@@ -85,20 +86,26 @@ class Tuned:
             return f"{self.diverged} It is left out."
         if len(self.tries) == 1:
             return f"{self.name}: {self.chosen.title}, nothing tuned."
+        edge = " The choice is at the edge of the learning rates tried; a wider grid may do better."
+        return f"{self.name}: {self.tried}.{edge if self.at_edge else ''}"
+
+    @property
+    def tried(self) -> str:
+        """Each setting and its error; which was taken."""
+        if len(self.tries) == 1:
+            return "nothing"
         found = [
             f"{one.title}: {'diverged' if math.isinf(error) else f'{error:.4g}'}"
-            + (" (taken)" if one == self.chosen else "")
+            + (" (taken)" if not self.diverged and one == self.chosen else "")
             for one, error in zip(self.tries, self.errors, strict=True)
         ]
-        edge = " The choice is at the edge of the learning rates tried; a wider grid may do better."
-        return f"{self.name}: {'; '.join(found)}.{edge if self._at_edge() else ''}"
+        return "; ".join(found)
 
-    def _at_edge(self) -> bool:
+    @property
+    def at_edge(self) -> bool:
+        """Whether the rate taken is the lowest or the highest of several."""
         rates = sorted({one.lr for one in self.tries if one.lr is not None})
         return len(rates) > 1 and self.chosen.lr in (rates[0], rates[-1])
-
-    def _tried(self) -> str:
-        return "; ".join(one.title for one in self.tries)
 
 
 def grid(settings: Settings, *, tune: Tune, lrs: Sequence[float], weight_decays: Sequence[float]) -> tuple[Try, ...]:
