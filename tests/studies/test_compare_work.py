@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from isotone.studies.arms import Arm, Trained, asked
 from isotone.studies.compare_work import Work
 from isotone.studies.tuning import Try
 
+EDGE = " The choice is at the edge of the learning rates tried; a wider grid may do better."
 BASE = Trained("baseline", "l1")
 TRIES = (Try(0.1), Try(0.2))
 
@@ -28,9 +30,19 @@ def _work(folder: Path, seeds: int = 2) -> Work:
 
 
 def _play(
-    monkeypatch: pytest.MonkeyPatch, work: Work, error: float = 1.0, raises: Exception | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    work: Work,
+    raises: Exception | None = None,
+    errors: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """Play the cells: each leaves a data.json and a score; returns the names of those that were asked for."""
+    """Play the cells: each leaves a data.json and a score; returns the names of those that were asked for.
+
+    Args:
+        monkeypatch: puts the play in place.
+        work: whose cells are played.
+        raises: by every cell.
+        errors: by name of the cell, where it is not the learning rate; the median's error is 1.
+    """
     calls: list[str] = []
 
     def cell(place: Path, table: Path, *, method: str, quiet: bool, **settings: Any) -> SimpleNamespace:
@@ -41,8 +53,10 @@ def _play(
         fingerprint = work.data(settings["seed"]).fingerprint
         (place / "data.json").write_text(json.dumps({"fingerprint": fingerprint}))
         (place / "metrics.json").write_text("{}")
-        row = {"split": "val", "role": "model", "target": "y", "mae": {"value": error * settings["lr"]}}
-        return SimpleNamespace(folder=place, metrics={"rows": [row]})
+        about, error = {"split": "val", "target": "y"}, (errors or {}).get(place.name, settings["lr"])
+        rows = [about | {"role": "model", "mae": {"value": error}}]
+        rows += [about | {"role": "constant", "mae": {"value": value}} for value in (1.0, 1.1)]  # median, mean
+        return SimpleNamespace(folder=place, metrics={"rows": rows})
 
     monkeypatch.setattr(compare_work, "cell", cell)
     return calls
@@ -79,6 +93,36 @@ def test_a_try_that_diverged_counts_as_the_worst_and_is_not_made_again(
     assert work.tune(BASE, TRIES).errors == (math.inf, math.inf)
     assert len(calls) == 2
     assert "note: L1 diverged with lr 0.1" in _said(work)
+
+
+def test_a_choice_that_learns_nothing_on_another_seed_gives_way_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = _work(tmp_path, seeds=3)
+    calls = _play(monkeypatch, work, errors={"seed2-baseline-l1-lr0.1": 0.96, "seed1-baseline-l1-lr0.2": 0.94})
+    found = work.settle(BASE, work.tune(BASE, TRIES))
+    assert found.chosen == Try(0.2)
+    names = [f"seed{seed}-baseline-l1-lr0.{rate}" for rate in (1, 2) for seed in (1, 2)]
+    assert calls[2:] == names
+    assert found.told == "L1: lr 0.1: 0.01773 (learned nothing on seed 2); lr 0.2: 0.03547 (taken)." + EDGE
+    assert "note: L1 with lr 0.1 learned nothing on seed 2; the next best is taken\n" in _said(work)
+
+
+def test_the_best_of_settings_that_all_fail_somewhere_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = _work(tmp_path)
+    _play(monkeypatch, work, errors={f"seed1-baseline-l1-lr0.{rate}": 2.0 for rate in (1, 2)})
+    found = work.settle(BASE, work.tune(BASE, TRIES))
+    assert (found.chosen, len(found.lost)) == (Try(0.1), 2)
+
+
+def test_a_choice_that_diverges_on_another_seed_gives_way_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = _work(tmp_path)
+    _play(monkeypatch, work)
+    found = work.tune(BASE, TRIES)
+    marker = work.folder / "runs" / "seed1-baseline-l1-lr0.1" / compare_work.DIVERGED
+    marker.parent.mkdir(parents=True)
+    marker.write_text("the loss is nan\n")
+    assert work.settle(BASE, found).lost == {Try(0.1): "diverged on seed 1"}
 
 
 def test_a_stop_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def _compared(
         one: grid(question.resolved(one), tune=tune, lrs=lrs, weight_decays=weight_decays) for one in found.trained
     }
     work.begin(grids, found.notes)
-    tuned = {one: work.tune(one, tries) for one, tries in grids.items()}
+    tuned = {one: work.settle(one, work.tune(one, tries)) for one, tries in grids.items()}
     reference = found.arms[0].trained
     lost = {one for one, each in tuned.items() if each.diverged and one != reference}
     left = tuple(arm for arm in found.arms if arm.trained not in lost)

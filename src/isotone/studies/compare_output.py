@@ -138,7 +138,7 @@ def _row(score: Score, taken: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def _tries(found: Tuned) -> list[dict[str, Any]]:
     return [
         {"run": found.name, "lr": one.lr, "weight_decay": one.weight_decay, "validation_error": error,
-         "taken": not found.diverged and one == found.chosen}
+         "taken": not found.diverged and one == found.chosen, "note": found.lost.get(one, "")}
         for one, error in zip(found.tries, found.errors, strict=True)
     ]  # fmt: skip
 

@@ -28,6 +28,7 @@ from isotone.train.forward import forward
 from isotone.train.progress import duration
 
 DIVERGED = "diverged.txt"  # in the folder of a try that did
+NOTHING = 0.95  # of the median's validation error
 
 
 @dataclass
@@ -86,7 +87,22 @@ class Work:
         """Train every try on seed 0 and return their errors on the validation rows."""
         if len(tries) == 1:
             return Tuned(one.title, tries, (0.0,))
-        return Tuned(one.title, tries, tuple(self._tried(one, chosen) for chosen in tries))
+        return Tuned(one.title, tries, tuple(self._tried(one, 0, chosen)[0] for chosen in tries))
+
+    def settle(self, one: Trained, found: Tuned) -> Tuned:
+        """Train the choice on the other seeds; where it fails on one, it is lost, and the next is taken for all seeds.
+
+        To fail is to diverge, or to end with a validation error above 0.95 of the median's: nothing was learned.
+        """
+        while len(found.tries) > 1 and not found.diverged and found.chosen not in found.lost:
+            chosen = found.chosen
+            how = next((how for seed in range(1, self.question.seeds) if (how := self._failed(one, seed, chosen))), "")
+            if not how:
+                break
+            self._say(f"note: {one.title} with {chosen.title} {how}; the next best is taken")
+            found = replace(found, lost={**found.lost, chosen: how})
+            self.total += self.question.seeds - 1
+        return found
 
     def predictions(self, arm: Arm, seed: int, tuned: dict[Trained, Tuned]) -> Kept:
         """Return the held-out rows of an arm and seed: from disk, or made and put there."""
@@ -99,20 +115,28 @@ class Work:
         made = {"data": dataset.fingerprint, "run": _changed(run.settings)}
         return _kept(path, made, lambda: self._predicted(arm, run, dataset), dataset)
 
-    def _tried(self, one: Trained, chosen: Try) -> float:
-        marker = self._place(one, 0, chosen) / DIVERGED
+    def _tried(self, one: Trained, seed: int, chosen: Try) -> tuple[float, float]:
+        """Return the errors on the validation rows, the run's and the median's; infinite where it diverged."""
+        marker = self._place(one, seed, chosen) / DIVERGED
         self.started.add(marker.parent.name)
         if marker.exists():
-            return math.inf
+            return math.inf, 1.0
         try:
-            run = self._run(one, 0, chosen)
+            run = self._run(one, seed, chosen)
         except DivergenceError as error:
             marker.write_text(f"{error}\n", encoding="utf-8")
             self._say(f"note: {one.title} diverged with {chosen.title}")
-            return math.inf
-        data = self.data(0)
+            return math.inf, 1.0
+        data = self.data(seed)
         spread = np.nanstd(data.target[data.labelled("train")], axis=0)
-        return validation_error(run.metrics, dict(zip(data.target_names, spread.tolist(), strict=True)))
+        spreads = dict(zip(data.target_names, spread.tolist(), strict=True))
+        return validation_error(run.metrics, spreads), validation_error(run.metrics, spreads, "constant")
+
+    def _failed(self, one: Trained, seed: int, chosen: Try) -> str:
+        error, median = self._tried(one, seed, chosen)
+        if math.isinf(error):
+            return f"diverged on seed {seed}"
+        return f"learned nothing on seed {seed}" if error > NOTHING * median else ""
 
     def _place(self, one: Trained, seed: int, chosen: Try) -> Path:
         return self.folder / "runs" / "-".join(part for part in (f"seed{seed}", one.name, chosen.name) if part)

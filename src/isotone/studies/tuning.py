@@ -1,4 +1,4 @@
-"""The tuning budget, the same for every arm: a grid of learning rates and weight decays, tried on seed 0 alone.
+"""The tuning budget, the same for every arm: a grid of learning rates and weight decays, tried on seed 0.
 
 Chosen by the error on the validation rows of seed 0, never by its test rows. But where each seed draws its own split,
 test rows of the later seeds were training or validation rows of seed 0: the choice has seen them, for every arm alike.
@@ -7,8 +7,8 @@ kept and shown.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from isotone import check
@@ -54,11 +54,13 @@ class Tuned:
         name: of what is trained, for people.
         tries: the grid.
         errors: of each, on the validation rows of seed 0; infinite where training diverged.
+        lost: those that failed on another seed, and how.
     """
 
     name: str
     tries: tuple[Try, ...]
     errors: tuple[float, ...]
+    lost: Mapping[Try, str] = field(default_factory=dict[Try, str])
 
     @property
     def diverged(self) -> str:
@@ -70,14 +72,15 @@ class Tuned:
 
     @property
     def chosen(self) -> Try:
-        """The try of the least error, of equals the first.
+        """The try of the least error, of equals the first; one that is lost only where all are.
 
         Raises:
             ConfigError: every try diverged.
         """
         if self.diverged:
             raise ConfigError(self.diverged)
-        return self.tries[self.errors.index(min(self.errors))]
+        order = sorted(range(len(self.tries)), key=lambda i: (self.tries[i] in self.lost, self.errors[i]))
+        return next(self.tries[i] for i in order if math.isfinite(self.errors[i]))
 
     @property
     def told(self) -> str:
@@ -96,6 +99,7 @@ class Tuned:
             return "nothing"
         found = [
             f"{one.title}: {'diverged' if math.isinf(error) else f'{error:.4g}'}"
+            + (f" ({self.lost[one]})" if one in self.lost else "")
             + (" (taken)" if not self.diverged and one == self.chosen else "")
             for one, error in zip(self.tries, self.errors, strict=True)
         ]
@@ -146,19 +150,21 @@ def own_lr(settings: Settings) -> float:
     return settings.train.lr or default
 
 
-def validation_error(metrics: dict[str, Any], spread: dict[str, float]) -> float:
+def validation_error(metrics: dict[str, Any], spread: dict[str, float], role: str = "model") -> float:
     """Return a run's error on its validation rows: MAE in standard deviations, mean over the targets; or 1 - accuracy.
 
     Args:
         metrics: of the run.
         spread: standard deviation of each target, so that several can be averaged; empty for classes.
+        role: `model`, or `constant` for the median of the training rows (classes: the most frequent one).
 
     Example:
         >>> row = {"split": "val", "role": "model", "target": "age", "mae": {"value": 3.0}}
         >>> validation_error({"rows": [row]}, {"age": 2.0})
         1.5
     """
-    rows = [row for row in metrics["rows"] if row["split"] == "val" and row["role"] == "model"]
+    rows = [row for row in metrics["rows"] if row["split"] == "val" and row["role"] == role]
     if "accuracy" in rows[0]:
         return 1 - float(rows[0]["accuracy"]["value"])
-    return sum(float(row["mae"]["value"]) / (spread[row["target"]] or 1.0) for row in rows) / len(rows)
+    first = {row["target"]: row for row in reversed(rows)}  # the median stands before the mean
+    return sum(float(row["mae"]["value"]) / (spread[name] or 1.0) for name, row in first.items()) / len(first)
