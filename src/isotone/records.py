@@ -168,20 +168,24 @@ class Method(Protocol):
     buffers, `memory`: it is saved in checkpoints beside the network and is the same on every process.
 
     - `select` says which weights are kept, the last or those of the best validation score; `scored` whether there is a
-      score at all; `default_lr` is the learning rate of SGD for batches of 256.
+      score at all.
     - `needs` names what the data must have: `target`, `category`, `label` (one of the two), `sequence`, `second` (an
       input of another kind beside the first) or `teacher` (a trained run); `kinds` the inputs it takes.
     """
 
     select: ClassVar[Literal["last", "val"]]
     scored: ClassVar[bool]
-    default_lr: ClassVar[float]
     needs: ClassVar[tuple[Need, ...]]
     kinds: ClassVar[tuple[Kind, ...]]
 
     @property
     def views(self) -> int:
         """Augmented copies of each sample in a batch."""
+        ...
+
+    @property
+    def default_lr(self) -> float:
+        """The learning rate of SGD for batches of 256, where the user names none."""
         ...
 
     @property

@@ -6,7 +6,7 @@ import pytest
 
 from isotone.errors import ConfigError
 from isotone.settings import resolve
-from isotone.studies.tuning import Try, Tuned, grid, own_lr, validation_error
+from isotone.studies.tuning import Try, Tuned, grid, validation_error
 
 
 def _names(method: str = "baseline", **more: object) -> list[str]:
@@ -69,9 +69,3 @@ def test_the_error_of_several_targets_is_in_standard_deviations() -> None:
     assert validation_error({"rows": rows}, {"a": 2.0, "b": 5.0}) == 1.75  # (1.5 + 2) / 2
     classes = [{"split": "val", "role": "model", "target": "c", "accuracy": {"value": 0.75}}]
     assert validation_error({"rows": classes}, {}) == 0.25
-
-
-def test_the_rate_that_a_run_has_where_nothing_is_tuned() -> None:
-    assert own_lr(resolve("rnc", {})) == 0.5
-    assert own_lr(resolve("rnc", {"optimizer": "adamw"})) == 0.001
-    assert own_lr(resolve("rnc", {"lr": 0.4})) == 0.4

@@ -2,7 +2,8 @@
 
 import pytest
 
-from isotone.train.schedule import learning_rate
+from isotone.settings import resolve
+from isotone.train.schedule import learning_rate, nominal_lr
 from isotone.train.settings import TrainSettings
 
 
@@ -26,3 +27,21 @@ def test_warm_up_is_linear() -> None:
 def test_it_only_falls_after_the_warm_up() -> None:
     rates = [_rate(step) for step in range(5, 100)]
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "flat", "wanted"),
+    [
+        ("rnc", {}, 0.5),
+        ("rnc", {"optimizer": "adamw"}, 0.001),
+        ("rnc", {"lr": 0.4}, 0.4),
+        ("rnc", {"head": "mse"}, 0.5),  # its head is fitted afterwards
+        ("baseline", {}, 0.2),
+        ("baseline", {"head": "mse"}, 0.02),
+        ("fds", {"head": "mse"}, 0.02),
+        ("joint", {"head": "huber"}, 0.2),
+    ],
+)
+def test_the_rate_where_the_user_names_none(method: str, flat: dict[str, object], wanted: float) -> None:
+    settings = resolve(method, flat)
+    assert nominal_lr(settings.method, settings.train) == wanted

@@ -4,7 +4,7 @@ They differ from the baseline by one term or one step each, so what is not that 
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,15 @@ from isotone.nets.network import Network
 from isotone.records import Batch, Facts, Tags
 
 Head = Literal["l1", "mse", "huber"]
+
+
+class Regularised(Protocol):
+    """A method whose error is the baseline's."""
+
+    @property
+    def head(self) -> Head:
+        """The head's name."""
+        ...
 
 
 def check_settings(head: Head, views: int) -> None:
@@ -38,6 +47,11 @@ def one_target(owner: str, facts: Facts) -> None:
             f"{owner} is defined for one target, got {facts.k}. Name one --target, or use --method baseline, cmixup, "
             "joint or ordinal-entropy, which take several."
         )
+
+
+def default_lr(method: Regularised) -> float:
+    """Return the learning rate of SGD for batches of 256: the baseline's with the same head."""
+    return Baseline(method.head).default_lr
 
 
 def network(head: Head, encoder: nn.Module, facts: Facts) -> Network:

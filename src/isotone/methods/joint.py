@@ -44,7 +44,7 @@ class Joint:
 
     select: ClassVar[Literal["last", "val"]] = "val"
     scored: ClassVar[bool] = True
-    default_lr: ClassVar[float] = 0.2
+    default_lr = property(end_to_end.default_lr)
     needs: ClassVar[tuple[Need, ...]] = ("target",)
     kinds: ClassVar[tuple[Kind, ...]] = ("image", "rows", "signal")
 

@@ -19,7 +19,8 @@ from isotone.report.study import Study, Table, write_study
 from isotone.studies.arms import Asked, Trained, passes
 from isotone.studies.compare_shots import mean_of, short, shot_tables
 from isotone.studies.judging import Judged, Line, Score, titled
-from isotone.studies.tuning import Tuned, own_lr
+from isotone.studies.tuning import Tuned
+from isotone.train.schedule import nominal_lr
 
 QUESTION = (
     "Every arm has the same rows to train on and to be judged by, the same encoder, the same number of encoder passes "
@@ -122,7 +123,7 @@ def _taken(one: Trained, found: Tuned, question: Asked) -> dict[str, Any]:
     settings = question.resolved(one)
     lr, decay = found.chosen.lr, found.chosen.weight_decay
     return {
-        "lr": lr if lr is not None else own_lr(settings),
+        "lr": lr if lr is not None else nominal_lr(settings.method, settings.train),
         "weight_decay": decay if decay is not None else settings.train.weight_decay,
         "passes": passes(settings),
     }

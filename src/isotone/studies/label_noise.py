@@ -140,7 +140,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     if found.data.category is None:
         raise ConfigError("the study replaces classes. Name the column that holds them: --category.")
     sgd = found.train.optimizer == "sgd" and not found.train.lr
-    return {**rest, **({"lr": Baseline.default_lr} if sgd else {})}
+    return {**rest, **({"lr": Baseline().default_lr} if sgd else {})}
 
 
 def _judging_data(table: Path, settings: dict[str, Any], seed: int) -> Dataset:

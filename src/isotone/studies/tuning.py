@@ -14,7 +14,7 @@ from typing import Any, Literal
 from isotone import check
 from isotone.errors import ConfigError
 from isotone.settings import Settings
-from isotone.train.loop import ADAMW_LR
+from isotone.train.schedule import nominal_lr
 
 FACTORS = (1 / 3, 1.0, 3.0)  # times the arm's default learning rate
 Tune = Literal["lr", "none"]
@@ -138,16 +138,10 @@ def grid(settings: Settings, *, tune: Tune, lrs: Sequence[float], weight_decays:
         check.between("weight_decays", decay, 0, 1)
     rates: list[float | None] = list(dict.fromkeys(lrs))
     if not rates:
-        own = own_lr(settings)
+        own = nominal_lr(settings.method, settings.train)
         rates = [None] if tune == "none" else [float(f"{own * factor:.2g}") for factor in FACTORS]
     decays: list[float | None] = list(dict.fromkeys(weight_decays)) or [None]
     return tuple(Try(rate, decay) for rate in rates for decay in decays)
-
-
-def own_lr(settings: Settings) -> float:
-    """Return the learning rate that a run has where nothing is tuned: the user's, else the method's default."""
-    default = ADAMW_LR if settings.train.optimizer == "adamw" else settings.method.default_lr
-    return settings.train.lr or default
 
 
 def validation_error(metrics: dict[str, Any], spread: dict[str, float], role: str = "model") -> float:

@@ -33,10 +33,9 @@ from isotone.train.interrupt import stop_on_signal
 from isotone.train.optimizer import build_optimizer, pack, unpack
 from isotone.train.processes import average_gradients, largest, share_weights
 from isotone.train.progress import Progress
-from isotone.train.schedule import learning_rate
+from isotone.train.schedule import learning_rate, nominal_lr
 from isotone.train.settings import TrainSettings
 
-ADAMW_LR = 1e-3
 CHECKPOINT_SECONDS = 10.0
 SCORES = 25  # validation scores in a run whose weights are not chosen by them
 T = TypeVar("T")
@@ -81,7 +80,7 @@ class Job:
     @property
     def nominal_lr(self) -> float:
         """The learning rate that the user named, or the default."""
-        return self.settings.lr or (ADAMW_LR if self.settings.optimizer == "adamw" else self.method.default_lr)
+        return nominal_lr(self.method, self.settings)
 
     @property
     def lr(self) -> float:

@@ -1,8 +1,21 @@
-"""The learning rate as a pure function of the step: linear warm-up, then half a cosine down to a floor."""
+"""The learning rate: the nominal one, and as a pure function of the step warm-up, then half a cosine to a floor."""
 
 import math
 
+from isotone.records import Method
 from isotone.train.settings import TrainSettings
+
+ADAMW_LR = 1e-3
+
+
+def nominal_lr(method: Method, settings: TrainSettings) -> float:
+    """Return the learning rate that the user named, or the default: the method's with SGD, 0.001 with AdamW.
+
+    Args:
+        method: gives its `default_lr`.
+        settings: `lr` and `optimizer` are used.
+    """
+    return settings.lr or (ADAMW_LR if settings.optimizer == "adamw" else method.default_lr)
 
 
 def learning_rate(settings: TrainSettings, *, base: float, step: int, steps: int, steps_per_epoch: int) -> float:
