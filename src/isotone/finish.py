@@ -111,6 +111,7 @@ def execute(folder: Path, run: Prepared, accelerator: Accelerator, *, stream: Te
     if settings.head.scheme == "finetune":
         fit = _fitted(run, accelerator.device)[1]
         assert fit is not None, "`check_scheme` has refused data without labels"
+        assert isinstance(fit.layer, nn.Linear), "`check_scheme` has refused a head that nothing is trained of"
         tuned = tune(job, fit.layer, settings.head, accelerator, stream=stream)
     if accelerator.is_main_process:
         _judge(folder, run, accelerator.device, tuned)

@@ -93,7 +93,7 @@ def build(settings: Settings, dataset: Dataset, custom: nn.Module | None, device
         memory = method.memory(built, facts)
     assert isinstance(built, Network), "every method builds a Network"
     head = "none" if task_of(dataset) == "none" else method.head
-    check_scheme(settings.head, settings.name, labels=head != "none", own_head=built.head is not None)
+    check_scheme(settings.head, settings.name, head, own_head=built.head is not None)
     model = Model(
         encoder,
         None,

@@ -101,16 +101,16 @@ def test_quantile_heads_need_to_know_their_share() -> None:
 
 
 def test_what_cannot_be_fine_tuned_is_refused() -> None:
-    check_scheme(HeadSettings(), "baseline", labels=False, own_head=True)
+    check_scheme(HeadSettings(), "baseline", "none", own_head=True)
     tuned = HeadSettings(scheme="finetune")
-    check_scheme(tuned, "rnc", labels=True, own_head=False)
+    check_scheme(tuned, "rnc", "l1", own_head=False)
     with pytest.raises(ConfigError) as caught:
-        check_scheme(tuned, "simclr", labels=False, own_head=False)
+        check_scheme(tuned, "simclr", "none", own_head=False)
     assert str(caught.value) == (
         "`scheme` finetune trains on labels, and the data have none. Leave it out, or name a --target or a --category."
     )
     with pytest.raises(ConfigError) as caught:
-        check_scheme(tuned, "baseline", labels=True, own_head=True)
+        check_scheme(tuned, "baseline", "l1", own_head=True)
     assert str(caught.value) == (
         "`scheme` finetune is for methods that train an encoder alone, and baseline trains encoder and head together "
         "already. Leave it out."

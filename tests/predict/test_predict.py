@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from isotone.errors import ConfigError, ShapeError
-from isotone.predict import BINNED, HEADS, PREDICTORS, Head, NumberHead, predictor, task_of
+from isotone.predict import BINNED, FROZEN, HEADS, PREDICTORS, Head, NumberHead, TrainedHead, predictor, task_of
 from isotone.records import Bins, Dataset, Predictor
 
 
@@ -26,8 +26,9 @@ def test_a_predictor_is_a_frozen_dataclass(name: str) -> None:
 
 def test_every_predictor_is_for_one_task() -> None:
     assert sorted(name for names in HEADS.values() for name in names) == sorted(PREDICTORS)
-    assert set(get_args(NumberHead)) == set(HEADS["numbers"])
-    assert set(get_args(Head)) == {"auto", *PREDICTORS}
+    assert set(get_args(NumberHead)) == {*HEADS["numbers"], "knn"} == set(FROZEN["numbers"])
+    assert set(get_args(TrainedHead)) == {"auto", *PREDICTORS}
+    assert set(get_args(Head)) == {"auto", "knn", *PREDICTORS}
 
 
 def test_the_task_is_what_the_labels_are() -> None:

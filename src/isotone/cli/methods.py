@@ -22,6 +22,7 @@ def run(words: list[str]) -> int:
         needs = " and ".join(NEEDS[need] for need in method.needs) or "no label"
         takes = ", ".join(KINDS[kind] for kind in method.kinds)
         sys.stdout.write(f"{name:15} needs {needs}; takes {takes}\n")
-    sys.stdout.write(f"\nHeads (--head) for targets: {', '.join(HEADS['numbers'])}; for classes: classify\n")
+    sys.stdout.write(f"\nHeads (--head) for targets: {', '.join(HEADS['numbers'])}, and on a frozen encoder knn; ")
+    sys.stdout.write("for classes: classify\n")
     sys.stdout.write("Settings of a method: isotone fit --method NAME --help\n")
     return 0

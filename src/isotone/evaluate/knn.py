@@ -1,11 +1,9 @@
 """The nearest-neighbour probe: no fitting, so it says what the distances of the representation are worth.
 
-Neighbours are exact, in float64, in blocks of rows. Rows equally far as the k-th neighbour share its place, so that a
-result depends neither on the order of the training rows nor on the size of a block, and a collapsed representation
-scores as the best constant does.
+Neighbours are exact and ties share their places (`isotone.predict.neighbours`), so that a result depends neither on the
+order of the training rows nor on the size of a block, and a collapsed representation scores as the best constant does.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -14,13 +12,9 @@ from jaxtyping import Float
 from isotone.check import choice
 from isotone.errors import ConfigError, ShapeError
 from isotone.evaluate.probe import ProbeData, ProbeResult, class_result, classes, number_result, numbers, unseen
-
-KS = (200, 100, 50, 20, 10, 5, 2, 1)  # tried for numbers; the smoothest of equals is taken
-BLOCK = 2**20  # pairs compared at once: a matrix of 8 MiB
-TIE = 1e-12  # of the squared lengths: what float64's products leave of two equal distances
+from isotone.predict.neighbours import BLOCK, TIE, Weights, means, minus_square, nearness, product, shares, tried
 
 Metric = Literal["euclidean", "cosine"]
-Weights = Literal["mean", "distance"]
 
 
 def knn_numbers(
@@ -63,14 +57,14 @@ def knn_numbers(
     choice("metric", metric, ("euclidean", "cosine"))
     y = numbers(data, "kNN")
     n = len(y.train)
-    ks = [_bounded(k, n)] if k is not None else sorted({min(one, n) for one in KS}, reverse=True)
+    ks = [_bounded(k, n)] if k is not None else tried(n)
     if len(ks) > 1 and not len(y.val):
         raise ShapeError("The kNN probe chooses k on the validation rows, and there are none. Give some, or k.")
     bank, val, test = (_features(h, data.train_h, metric) for h in (data.train_h, data.val_h, data.test_h))
 
     def predicted(rows: np.ndarray, ks: list[int]) -> np.ndarray:
-        parts = [_means(near, tie, y.train, ks, weights) for near, tie in _nearness(rows, bank, _minus_square, block)]
-        return np.concatenate(parts)
+        near = nearness(rows, bank, minus_square, block)
+        return np.concatenate([means(one, tie, y.train[:, None], ks, weights)[..., 0] for one, tie in near])
 
     errors = np.abs(predicted(val, ks) - y.val[:, None]).mean(axis=0) if len(ks) > 1 else [0.0]
     best = ks[int(np.argmin(errors))]
@@ -113,8 +107,8 @@ def knn_classes(data: ProbeData, *, k: int = 200, temperature: float = 0.07, blo
     votes = np.eye(len(y.names))[y.train]  # (n, c)
     bank, test = (_features(h, data.train_h, "cosine") for h in (data.train_h, data.test_h))
     predicted: list[np.ndarray] = []
-    for near, tie in _nearness(test, bank, _product, block):
-        weight = next(_shares(near, tie, [used])) * np.exp((near - near.max(axis=1, keepdims=True)) / temperature)
+    for near, tie in nearness(test, bank, product, block):
+        weight = next(shares(near, tie, [used])) * np.exp((near - near.max(axis=1, keepdims=True)) / temperature)
         total = weight @ votes
         predicted.append(np.argmax(total >= total.max(axis=1, keepdims=True) * (1 - TIE), axis=1))
     settings = {"k": used, "temperature": temperature, "metric": "cosine"}
@@ -137,53 +131,3 @@ def _features(h: np.ndarray, train: np.ndarray, metric: Metric) -> Float[np.ndar
         return x - train.mean(axis=0, dtype=np.float64)
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(length > 0, length, 1.0)
-
-
-def _product(product: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    del lengths
-    return product
-
-
-def _minus_square(product: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    return np.minimum(2 * product - lengths, 0.0)  # -|a - b|²
-
-
-def _nearness(
-    rows: Float[np.ndarray, "m d"],
-    bank: Float[np.ndarray, "n d"],
-    form: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    block: int,
-) -> Iterator[tuple[Float[np.ndarray, "b n"], Float[np.ndarray, "b n"]]]:
-    """Yield for blocks of rows how near each bank row is (larger is nearer), and up to which gap two are tied."""
-    size = max(1, block // len(bank))
-    own = (bank**2).sum(axis=1)
-    for begin in range(0, len(rows), size):
-        part = rows[begin : begin + size]
-        lengths = (part**2).sum(axis=1)[:, None] + own
-        yield form(part @ bank.T, lengths), TIE * lengths
-
-
-def _shares(
-    near: Float[np.ndarray, "b n"], tie: Float[np.ndarray, "b n"], ks: list[int]
-) -> Iterator[Float[np.ndarray, "b n"]]:
-    """Yield for each k each bank row's share of the k places, 0 to 1; rows tied with the k-th share what is left."""
-    last = [near.shape[1] - k for k in ks]
-    kth = np.partition(near, last, axis=1)[:, last]  # (b, p)
-    for column, k in enumerate(ks):
-        gap = near - kth[:, column, None]
-        tied, nearer = np.abs(gap) <= tie, gap > tie
-        left = k - nearer.sum(axis=1, keepdims=True)
-        yield nearer + tied * (left / tied.sum(axis=1, keepdims=True))
-
-
-def _means(
-    near: Float[np.ndarray, "b n"], tie: Float[np.ndarray, "b n"], y: np.ndarray, ks: list[int], weights: Weights
-) -> Float[np.ndarray, "b p"]:
-    """Return the weighted mean of the neighbours' answers for each k."""
-    strength = np.ones_like(near)
-    if weights == "distance":
-        same = -near <= tie
-        far = 1 / np.sqrt(np.where(same, 1.0, -near))
-        strength = np.where(same.any(axis=1, keepdims=True), same.astype(np.float64), far)
-    columns = (strength * share for share in _shares(near, tie, ks))
-    return np.stack([w @ y / w.sum(axis=1) for w in columns], axis=1)

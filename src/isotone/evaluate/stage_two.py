@@ -1,7 +1,7 @@
-"""Stage 2: the linear predictor on the frozen encoder, the same for every method that trains an encoder alone.
+"""Stage 2: the predictor on the frozen encoder, the same for every method that trains an encoder alone.
 
 L1, MSE and Huber are fitted by SGD from the ridge solution; classes, and targets in bins, to the end for a ladder of
-penalties.
+penalties; kNN keeps the training rows and chooses its number of neighbours.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from isotone.check import between, positive
 from isotone.errors import ConfigError
 from isotone.predict import BINNED, predictor
 from isotone.predict.conformal import check_level
+from isotone.predict.knn import Neighbours, fit_neighbours
 from isotone.predict.linear import fit_linear
 from isotone.predict.logistic import fit_logistic
 from isotone.predict.penalised import fit_penalised
@@ -28,15 +29,15 @@ Embed = Callable[[np.ndarray, int], Tensor]  # rows of the data set and an epoch
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """Stage 2: the linear predictor on the frozen encoder, in eval mode, its best state picked on validation.
+    """Stage 2: the predictor on the frozen encoder, in eval mode, its best state picked on validation.
 
     Args:
-        head_epochs: epochs of stage 2, for l1, mse and huber. The other heads are solved to the end, for a ladder of
-            penalties.
+        head_epochs: epochs of stage 2, for l1, mse and huber. The other linear heads are solved to the end, for a
+            ladder of penalties.
         head_batch: rows in a batch of stage 2, for l1, mse and huber.
         head_lr: learning rate of stage 2, for l1, mse and huber.
-        head_views: augmented passes of the training rows that stage 2 sees (l1, mse and huber: in turn); 0 fits on the
-            clean rows.
+        head_views: augmented passes of the training rows that stage 2 sees (l1, mse and huber: in turn; knn: none); 0
+            fits on the clean rows.
         head_bins: bins that dex, dldl, or and corn make of each target, from its smallest to its largest training
             value; for whole numbers such as ages, largest - smallest + 1 gives each its own.
         interval: share of new rows that lie in the interval around their prediction, such as 0.9; 0 writes none. Any
@@ -78,21 +79,26 @@ class HeadSettings:
             positive("finetune_lr", self.finetune_lr)
 
 
-def check_scheme(settings: HeadSettings, method: str, *, labels: bool, own_head: bool) -> None:
-    """Raise a ConfigError where there is nothing to fine-tune on, or encoder and head are trained together anyway.
+def check_scheme(settings: HeadSettings, method: str, head: str, *, own_head: bool) -> None:
+    """Raise a ConfigError where there is nothing to fine-tune, or encoder and head are trained together anyway.
 
     Args:
         settings: of stage 2.
         method: its name.
-        labels: whether the data have any.
+        head: name of the predictor; `none` where the data have no labels.
         own_head: whether the method trains a head.
     """
     if settings.scheme == "frozen":
         return
-    if not labels:
+    if head == "none":
         raise ConfigError(
             "`scheme` finetune trains on labels, and the data have none. Leave it out, or name a --target or a "
             "--category."
+        )
+    if head == "knn":
+        raise ConfigError(
+            "`scheme` finetune trains encoder and head on, and the head knn has nothing to train. Use --head l1, or "
+            "leave out --scheme."
         )
     if own_head:
         raise ConfigError(
@@ -103,9 +109,9 @@ def check_scheme(settings: HeadSettings, method: str, *, labels: bool, own_head:
 
 @dataclass(frozen=True, eq=False)
 class FittedHead:
-    """The linear layer on raw representations, and what `metrics.json` says of its fit."""
+    """The layer on raw representations, and what `metrics.json` says of its fit."""
 
-    layer: nn.Linear
+    layer: nn.Linear | Neighbours
     record: dict[str, Any]
 
 
@@ -137,6 +143,10 @@ def fit_head(
     if dataset.category is not None:
         return _classes(dataset.category, len(dataset.classes), h, embed, settings, train, val)
     target = torch.from_numpy(scaling.standardise(dataset.target)).float()
+    if head == "knn":
+        near = fit_neighbours(h[train], target[train], h[val], target[val])
+        record = {"k": int(near.head.k), "ks": list(near.ks), "val_scores": list(near.val_scores)}
+        return FittedHead(near.head, record)
     if head in BINNED:
         return _bins(target, h, embed, predictor(head, scaling.bins), settings, train, val)
 

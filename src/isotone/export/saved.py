@@ -1,4 +1,4 @@
-"""The model of a finished run: encoder, linear head and all that turns raw inputs into numbers or classes."""
+"""The model of a finished run: encoder, head and all that turns raw inputs into numbers or classes."""
 
 import json
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from isotone.nets.encoders import build_encoder
 from isotone.nets.norms import with_norm
 from isotone.predict import predictor
 from isotone.predict.conformal import Calibration, Ends, widened
+from isotone.predict.knn import Neighbours
 from isotone.predict.quantile import Band
 from isotone.predict.scaling import Scaling
 from isotone.records import Kind
@@ -26,11 +27,11 @@ from isotone.train.checkpoint import read_folder, write_folder
 
 @dataclass(frozen=True)
 class Model:
-    """A trained encoder and its linear head.
+    """A trained encoder and its head.
 
     Args:
         encoder: (b, ...) to (b, d).
-        head: d inputs, o outputs; None where the run had no labels.
+        head: d inputs, o outputs, or the training rows that are asked (kNN); None where the run had no labels.
         views: makes the encoder's input of raw inputs.
         scaling: of the targets; of none (k = 0) where there are classes or no labels.
         head_name: predictor that decodes the head's outputs; `none` where there is no head.
@@ -46,7 +47,7 @@ class Model:
     """
 
     encoder: nn.Module
-    head: nn.Linear | None
+    head: nn.Linear | Neighbours | None
     views: Views
     scaling: Scaling
     head_name: str
@@ -91,7 +92,8 @@ class Model:
             ConfigError: the run had no labels, so it predicts nothing.
         """
         out = self._outputs(h)
-        decoded = predictor(self.head_name, self.scaling.bins).decode(out).double().numpy()
+        near = isinstance(self.head, Neighbours)  # whose output is the answer
+        decoded = (out if near else predictor(self.head_name, self.scaling.bins).decode(out)).double().numpy()
         return decoded if self.classes else self.scaling.restore(decoded)
 
     @torch.no_grad()
@@ -154,7 +156,7 @@ class Model:
             )
         return self.calibration.half_width(level)
 
-    def check_predicts(self) -> nn.Linear:
+    def check_predicts(self) -> nn.Linear | Neighbours:
         """Return the head, which turns representations into predictions.
 
         Raises:
@@ -231,8 +233,7 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
         encoder = build_encoder(about["encoder"], kind=about["kind"], shape=shape, norm=about["norm"])[0]
     else:
         encoder = with_norm(encoder, about["norm"])
-    weight = tensors.get("head.weight")
-    head = None if weight is None else nn.Linear(weight.shape[1], weight.shape[0])
+    head = _head(tensors)
     _fill(encoder, "encoder.", tensors, folder)
     if head is not None:
         _fill(head, "head.", tensors, folder)
@@ -255,6 +256,14 @@ def load_model(folder: Path, encoder: nn.Module | None = None) -> Model:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _head(tensors: dict[str, Tensor]) -> nn.Linear | Neighbours | None:
+    """Return a head of the saved shape, to be filled."""
+    if "head.rows" in tensors:
+        return Neighbours(torch.empty_like(tensors["head.rows"]), torch.empty_like(tensors["head.answers"]), 0)
+    weight = tensors.get("head.weight")
+    return None if weight is None else nn.Linear(weight.shape[1], weight.shape[0])
 
 
 def _calibration(tensors: dict[str, Tensor]) -> Calibration | None:

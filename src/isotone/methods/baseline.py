@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotone import check
 from isotone.candidates import gather
 from isotone.nets.network import Network
-from isotone.predict import Head, predictor
+from isotone.predict import TrainedHead, predictor
 from isotone.randomness import key
 from isotone.records import Batch, Facts, Kind, LossOutput, Need, Tags
 
@@ -25,7 +25,7 @@ class Baseline:
         views: augmented copies of each sample in a batch.
     """
 
-    head: Head = "auto"
+    head: TrainedHead = "auto"
     views: int = 1
 
     select: ClassVar[Literal["last", "val"]] = "val"

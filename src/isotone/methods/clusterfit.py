@@ -41,7 +41,7 @@ class ClusterFit:
             to 16,000.
         pca: principal components of the features that are clustered; 0 leaves them all.
         views: augmented copies of each sample in a batch.
-        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn, knn or classify.
     """
 
     teacher: str = ""

@@ -52,7 +52,7 @@ class CPC:
         candidates: pieces of the batch, drawn anew at each step, that a prediction is compared with at most; all of
             them would cost the square of batch size and length.
         views: augmented copies of each sample in a batch; each is a sample of its own here.
-        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn, knn or classify.
     """
 
     steps: int = 12

@@ -34,7 +34,7 @@ class Distill:
         temperature: T; 1 takes the teacher's probabilities as they are, more makes them and the answers softer, with
             T^2 keeping the gradient's size.
         views: augmented copies of each sample in a batch.
-        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn, knn or classify.
     """
 
     teacher: str = ""

@@ -57,8 +57,8 @@ class MoCo:
     shuffle the keys between GPUs; here use --norm group, which on one process and on several is the same network.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
-            for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn, knn; auto takes what the
+            labels ask for.
         temperature: divides the cosine; 0.2 in version 2, 0.07 in version 1, 0.1 usual for CIFAR-10.
         queue: past keys, at most half as many as there are training rows; 0 takes a tenth, at most the paper's 65,536.
         key_momentum: share of its old weights that the slow encoder keeps in a step; the paper's 0.999 for 10^6 steps.

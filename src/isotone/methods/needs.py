@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from isotone.errors import ConfigError
-from isotone.predict import HEADS, Task, task_of
+from isotone.predict import FROZEN, HEADS, Task, task_of
 from isotone.records import Dataset, Kind, Method, Need
 from isotone.relations.geometry import distance_of
 
@@ -145,7 +145,7 @@ def _check_gaze(dataset: Dataset) -> None:
 
 
 def _head(head: str, dataset: Dataset, task: Task) -> str:
-    if head == "auto" or head in HEADS[task]:
+    if head == "auto" or head in FROZEN[task]:
         return DEFAULT_HEAD[task] if head == "auto" else head
     if task == "none":
         raise ConfigError(

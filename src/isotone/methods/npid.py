@@ -29,8 +29,8 @@ class NPID:
     constant can run away, for the rows of an untrained encoder are much alike: use auto, or z=running.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
-            for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn, knn; auto takes what the
+            labels ask for.
         form: full, a softmax over the whole bank; softmax, over the drawn negatives; nce, yes or no to each; pirl-nce,
             nce with each anchor's own constant. auto takes full up to 200,000 training rows, else nce as published.
         negatives: rows drawn from the bank in a step, by all forms but full; the paper's 4,096.

@@ -37,7 +37,7 @@ class Paired:
         width: of what is compared.
         projection: heads that are trained in between and dropped: linear as in CLIP, or mlp.
         views: augmented copies of each sample's first input, each paired with every copy of the second.
-        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn, knn or classify.
     """
 
     temperature: float = 0.07

@@ -29,7 +29,7 @@ class RnC:
     """Orders the representation by the target, then fits a linear head on the frozen encoder (two stages).
 
     Args:
-        head: predictor on the frozen encoder: l1, mse, huber, dex, dldl, or, corn.
+        head: predictor on the frozen encoder: l1, mse, huber, dex, dldl, or, corn, knn.
         temperature: divides the similarity; the paper's 2 for l2, about 0.1 for cosine.
         similarity: of embeddings: l2 (minus the distance, the paper's), cosine or dot.
         distance: of targets: l1 (the paper's) or l2, of which several are standardised first; circular:360 (or another

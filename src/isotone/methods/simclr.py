@@ -28,8 +28,8 @@ class SimCLR:
     give away which rows belong together: use --norm group there, and on several processes.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
-            for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn, knn; auto takes what the
+            labels ask for.
         temperature: divides the cosine; the paper's 0.5 for CIFAR-10, 0.1 for ImageNet.
         width: of what is compared; the paper's 128.
         projection: head that is trained in between and dropped: mlp as in the paper, or linear.

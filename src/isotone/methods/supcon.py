@@ -31,8 +31,8 @@ class SupCon:
     alone, as in SimCLR, and still stands in the denominators of all others.
 
     Args:
-        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn; auto takes what labels ask
-            for.
+        head: predictor on the frozen encoder: classify, l1, mse, huber, dex, dldl, or, corn, knn; auto takes what the
+            labels ask for.
         temperature: divides the cosine; the paper's 0.1.
         form: mean over the positives outside the logarithm (out, the better one in the paper) or inside it (in).
         width: of what is compared; the paper's 128.

@@ -44,7 +44,7 @@ class Temporal:
         width: of what is compared.
         projection: head that is trained in between and dropped: mlp or linear.
         views: augmented copies of each sample; they and the neighbour are all each other's positives.
-        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn or classify.
+        head: predictor on the frozen encoder: auto, l1, mse, huber, dex, dldl, or, corn, knn or classify.
     """
 
     form: Literal["infonce", "triplet"] = "infonce"

@@ -178,7 +178,7 @@ class Work:
         if h is None:
             h = _embedded(run, dataset, np.arange(len(dataset.split)), None)
             self._runs = {run.folder: (run, h)}
-        if arm.head == "knn":
+        if arm.head == "knn" and dataset.category is not None:
             return neighbours(dataset, h.numpy())
         if arm.head in ("", run.model.head_name):
             return run.model.answers(h.numpy())

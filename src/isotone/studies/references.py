@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isotone.evaluate.angles import constants
 from isotone.evaluate.constant import most_frequent_class
-from isotone.evaluate.knn import knn_classes, knn_numbers
+from isotone.evaluate.knn import knn_classes
 from isotone.evaluate.probe import ProbeData
 from isotone.predict import predictor
 from isotone.predict.linear import fit_linear
@@ -93,24 +93,19 @@ def linear(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "
     return scaling.restore(_out(features, fit.weight, fit.bias).numpy())
 
 
-def neighbours(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
-    """Return the predictions of the nearest training rows; NaN for the training rows themselves.
+def neighbours(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 1"]:
+    """Return the classes that the weighted vote of the 200 nearest training rows gives; NaN for the training rows.
 
     Args:
-        dataset: numbers: the count of neighbours is picked on its validation rows; classes: the weighted vote of 200.
+        dataset: with classes.
         h: (n, d) representations of all rows.
     """
-    train, val, test = (dataset.labelled(side) for side in ("train", "val", "test"))
-    asked = np.concatenate([val, test])
-    result = np.full((len(h), dataset.target.shape[1] if dataset.category is None else 1), np.nan)
-    if dataset.category is not None:
-        y = dataset.category
-        found = knn_classes(ProbeData(h[train], y[train], h[val], y[val], h[asked], y[asked]))
-        result[asked, 0] = found.prediction
-        return result
-    for column, y in enumerate(dataset.target.T):
-        data = ProbeData(h[train], y[train], h[val], y[val], h[asked], y[asked])
-        result[asked, column] = knn_numbers(data).prediction
+    assert dataset.category is not None, "numbers have the head knn"
+    y, train = dataset.category, dataset.labelled("train")
+    val, asked = dataset.labelled("val"), np.concatenate([dataset.labelled("val"), dataset.labelled("test")])
+    result = np.full((len(h), 1), np.nan)
+    found = knn_classes(ProbeData(h[train], y[train], h[val], y[val], h[asked], y[asked]))
+    result[asked, 0] = found.prediction
     return result
 
 
