@@ -25,6 +25,7 @@ from isotone.evaluate.stage_two import FittedHead, fit_head
 from isotone.export.saved import Model, save_model
 from isotone.folder import provenance, write_config, write_json
 from isotone.methods.needs import needs_label
+from isotone.predict.conformal import Ends
 from isotone.prepare import Prepared
 from isotone.records import Dataset
 from isotone.report import write_report
@@ -155,6 +156,7 @@ def _judge(folder: Path, run: Prepared, device: torch.device, tuned: Tuned | Non
     model = replace(run.model, encoder=net.encoder)
     predictions: dict[str, tuple[str, np.ndarray]] = {}
     record: dict[str, Any] = {}
+    ends: Ends | None = None
     if fit is not None:
         name = f"{settings.name}{'' if tuned is None else ' fine-tuned'}, {settings.method.head} head"
         model = replace(model, head=fit.layer if net.head is None else net.head)
@@ -165,25 +167,27 @@ def _judge(folder: Path, run: Prepared, device: torch.device, tuned: Tuned | Non
         record = {"head": fit.record}
         if not model.classes:
             model = replace(model, calibration=calibrate(dataset, predictions[name][1]))
-            model, found = _with_intervals(model, dataset, h.numpy(), settings)
+            model, ends, found = _with_intervals(model, dataset, h.numpy(), settings)
             record |= found
     if tuned is not None:
         record["finetune"] = {"val_score_before": tuned.start, "val_score": tuned.best}
     metrics = judge(dataset, predictions, h.numpy(), seed=seed) | record
-    _keep(folder, run, model, predictions, h.numpy(), metrics)
+    _keep(folder, run, model, predictions, h.numpy(), metrics, ends)
 
 
-def _with_intervals(model: Model, dataset: Dataset, h: np.ndarray, settings: Settings) -> tuple[Model, dict[str, Any]]:
-    """Return the model with the quantile heads that it is to have, and how its intervals do on the test rows."""
+def _with_intervals(
+    model: Model, dataset: Dataset, h: np.ndarray, settings: Settings
+) -> tuple[Model, Ends | None, dict[str, Any]]:
+    """Return the model with the quantile heads that it is to have, its intervals, and how they do on the test rows."""
     level, form, calibration = settings.head.interval, settings.head.interval_form, model.calibration
     assert calibration is not None, "a run of numbers is calibrated"
     if not level:
-        return model, {}
+        return model, None, {}
     if form == "quantile":
         band = quantile_band(dataset, h, calibration, level)
         model, calibration = replace(model, band=band), band.calibration
     ends = model.interval(level)(h)
-    return model, coverage(dataset, ends, calibration, level, form=form, seed=settings.train.seed)
+    return model, ends, coverage(dataset, ends, calibration, level, form=form, seed=settings.train.seed)
 
 
 def _keep(
@@ -193,18 +197,18 @@ def _keep(
     predictions: dict[str, tuple[str, np.ndarray]],
     h: np.ndarray,
     metrics: dict[str, Any],
+    ends: Ends | None,
 ) -> None:
     dataset, seed = run.dataset, run.settings.train.seed
     nothing = "none", np.zeros((len(h), 0))
     prediction = next(iter(predictions.values()), nothing)[1]
     save_model(folder / "model", model)
-    level = run.settings.head.interval
     keep_predictions(
         folder / "predictions.csv",
         dataset,
         prediction,
         model.probabilities(h) if model.classes else None,
-        ends=model.interval(level)(h) if level else None,
+        ends=ends,
     )
     keep_features(folder / "features.npz", dataset, h, prediction, seed=seed)
     keep_views(folder / "views.npz", dataset, model.views, seed=seed)

@@ -23,4 +23,5 @@ def test_what_each_needs_is_listed(cli: Cli) -> None:
 
 def test_the_heads_are_listed(cli: Cli) -> None:
     out = cli("methods")[1]
-    assert "\nHeads (--head) for targets: l1, mse, huber, dex, dldl, or, corn; for classes: classify\n" in out
+    assert "\nHeads (--head) for targets: l1, mse, huber, dex, dldl, or, corn, and on a frozen encoder knn; " in out
+    assert "; for classes: classify\n" in out

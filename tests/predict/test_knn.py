@@ -12,6 +12,7 @@ from isotone.errors import ConfigError, ShapeError
 from isotone.evaluate.knn import knn_numbers
 from isotone.evaluate.probe import ProbeData
 from isotone.predict.knn import Neighbours, fit_neighbours
+from isotone.studies.scheme import scheme
 
 
 def _rows(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,8 +78,49 @@ def test_a_run_with_it_is_kept_loaded_and_asked(table: Path, tmp_path: Path) -> 
         error = (test[f"predicted_{name}"] - test[name]).abs().mean()
         assert error == pytest.approx(mae[name], rel=1e-5)
         assert error < test[name].std()  # it has learned something
-        assert made[f"predicted_{name}"].between(made[name].min(), made[name].max()).all()
+        assert made[f"predicted_{name}"].between(made[name].min() - 1e-9, made[name].max() + 1e-9).all()
+        assert made.columns.str.contains(f"{name}_low|{name}_high|low_{name}|high_{name}").sum() == 2
     assert run.metrics["head"]["k"] in run.metrics["head"]["ks"]
+
+
+def test_on_a_circle_neighbours_meet_across_the_seam(tmp_path: Path) -> None:
+    angle = np.linspace(0, 360, 200, endpoint=False)
+    x = np.stack([np.cos(np.radians(angle)), np.sin(np.radians(angle))], axis=1)
+    pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": angle}).to_csv(tmp_path / "t.csv", index=False)
+    settings = {"features": ("a", "b"), "geometry": "circle:360", "passes": 40, "batch_size": 32}
+    run = isotone.fit(tmp_path / "t.csv", target="y", method="rnc", head="knn", out=tmp_path / "run", **settings)
+    off = np.abs(run.predict(tmp_path / "t.csv") - angle)
+    assert np.minimum(off, 360 - off)[[0, 1, 2, -2, -1]].max() < 20  # a mean of the angles themselves is near 180
+
+
+def test_a_study_and_a_comparison_have_it(table: Path, tmp_path: Path) -> None:
+    settings = {"features": ("a", "b", "c"), "target": ("y", "z"), "passes": 4, "batch_size": 32}
+    isotone.compare(
+        table,
+        methods=["baseline", "rnc"],
+        heads=["knn"],
+        seeds=1,
+        tune="none",
+        out=tmp_path / "cmp",
+        quiet=True,
+        **settings,
+    )
+    arms = pd.read_csv(tmp_path / "cmp" / "compare.csv")
+    assert set(arms["arm"]) == {"baseline-l1", "rnc-knn", "median", "mean", "linear-raw"}
+    run = isotone.fit(table, method="rnc", head="knn", out=tmp_path / "run", quiet=True, **settings)
+    rows = {row["target"]: row for row in run.metrics["rows"] if (row["split"], row["role"]) == ("test", "model")}
+    found = arms[arms["arm"] == "rnc-knn"].set_index("target")["mae"]
+    assert {name: row["mae"]["value"] for name, row in rows.items()} == pytest.approx(found.to_dict(), rel=1e-6)
+
+
+def test_a_study_of_schemes_refuses_it_before_it_trains(table: Path, tmp_path: Path) -> None:
+    settings = {"features": ("a", "b"), "target": ("y",), "passes": 60}
+    with pytest.raises(ConfigError) as caught:
+        scheme(table, out=tmp_path / "study", method="rnc head=knn", quiet=True, **settings)
+    assert str(caught.value) == (
+        "the study trains encoder and head on, and the head knn has nothing to train. Name another: --head l1."
+    )
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(

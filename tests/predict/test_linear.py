@@ -235,7 +235,7 @@ def test_wrong_shapes() -> None:
         ((4, 2), (4, 1), (0, 2), (0, 1)),
     ):
         expected = (
-            "A linear fit expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
+            "A head expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
             f"but got {', '.join(map(str, shapes))}.\nFor one target dimension, use target[:, None]."
         )
         with pytest.raises(ShapeError, match=f"^{re.escape(expected)}$"):
@@ -246,7 +246,7 @@ def test_values_that_are_not_finite() -> None:
     h = torch.ones(4, 2)
     h[1, 0], h[3, 1] = float("nan"), float("inf")
     expected = (
-        "A linear fit expects finite values, but 2 rows of `features` hold NaN or infinity, the first is row 1. "
+        "A head expects finite values, but 2 rows of `features` hold NaN or infinity, the first is row 1. "
         "Leave these rows out, or look for a diverged encoder."
     )
     with pytest.raises(ShapeError, match=f"^{re.escape(expected)}$"):

@@ -6,25 +6,28 @@ import pytest
 from isotone.predict.neighbours import means, minus_square, nearness, product, shares, tried
 
 
-def _means(block: int, ks: list[int], order: np.ndarray | None = None) -> np.ndarray:
+def _drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a bank of 9 points in 30 rows, so that most places are shared, its answers, and rows to ask."""
     draw = np.random.default_rng(0)
-    bank, y, rows = draw.integers(0, 3, (30, 2)).astype(float), draw.normal(size=(30, 2)), draw.normal(size=(7, 2))
+    return draw.integers(0, 3, (30, 2)).astype(float), draw.normal(size=(30, 2)), draw.normal(size=(200, 2))
+
+
+def _means(ks: list[int], *, block: int = 2**20, order: np.ndarray | None = None) -> np.ndarray:
+    bank, y, rows = _drawn()
     keep = np.arange(30) if order is None else order
     near = nearness(rows, bank[keep], minus_square, block)
     return np.concatenate([means(one, tie, y[keep], ks) for one, tie in near])
 
 
 def test_neither_blocks_nor_the_order_of_the_bank_change_anything() -> None:
-    whole = _means(2**20, [1, 4, 30])  # a bank of 9 points, so that most places are shared
-    assert whole.shape == (7, 3, 2)
-    np.testing.assert_allclose(_means(40, [1, 4, 30]), whole, rtol=1e-12)
-    np.testing.assert_allclose(_means(2**20, [1, 4, 30], np.random.default_rng(1).permutation(30)), whole, rtol=1e-12)
+    whole = _means([1, 4, 30])
+    assert whole.shape == (200, 3, 2)
+    np.testing.assert_allclose(_means([1, 4, 30], block=1), whole, rtol=1e-12)  # 64 rows at a time, the last 8
+    np.testing.assert_allclose(_means([1, 4, 30], order=np.random.default_rng(1).permutation(30)), whole, rtol=1e-12)
 
 
 def test_all_neighbours_are_the_mean_of_all() -> None:
-    y = np.random.default_rng(0)
-    y.integers(0, 3, (30, 2))
-    np.testing.assert_allclose(_means(2**20, [30])[:, 0], np.tile(y.normal(size=(30, 2)).mean(axis=0), (7, 1)))
+    np.testing.assert_allclose(_means([30])[:, 0], np.tile(_drawn()[1].mean(axis=0), (200, 1)))
 
 
 def test_places_add_up_to_k() -> None:

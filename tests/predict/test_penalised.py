@@ -113,7 +113,7 @@ def test_few_rows_and_collapsed_features(name: str, n: int, d: int) -> None:
 
 @pytest.mark.usefixtures("unhooked")
 def test_wrong_shapes_and_values() -> None:
-    with pytest.raises(ShapeError, match="A linear fit expects features"):
+    with pytest.raises(ShapeError, match="A head expects features"):
         fit_penalised(torch.zeros(4, 2), torch.zeros(4), torch.zeros(3, 2), torch.zeros(3, 1), predictor=MSE())
     h = torch.full((4, 1), float("nan"))
     with pytest.raises(ShapeError, match="4 rows of `features` hold NaN"):

@@ -133,11 +133,11 @@ def test_a_recipe_serves_all_methods() -> None:
 def test_mistakes_are_one_sentence(
     methods: tuple[str, ...], heads: tuple[str, ...], seeds: int, settings: dict[str, object], message: str
 ) -> None:
-    from isotone.predict import HEADS
+    from isotone.predict import FROZEN
 
     with pytest.raises(ConfigError) as caught:
         asked("t.csv", methods, heads, seeds, settings)
-    assert str(caught.value) == message.replace("{heads}", ", ".join(HEADS["numbers"]))
+    assert str(caught.value) == message.replace("{heads}", ", ".join(FROZEN["numbers"]))
 
 
 def test_a_method_of_classes_is_refused_on_numbers() -> None:

@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 
 from isotone.records import Dataset
 from isotone.settings import resolve
-from isotone.studies.references import linear, neighbours, predicted, raw_features, references
+from isotone.studies.references import linear, predicted, raw_features, references, voted
 
 
 def _data(inputs: np.ndarray, target: np.ndarray, **changes: object) -> Dataset:
@@ -50,9 +50,9 @@ def test_classes_have_the_most_frequent_one_a_logistic_fit_and_neighbours() -> N
     frequent, raw = references(settings, "classes")
     assert set(predicted(frequent, data, settings).ravel().tolist()) == {0.0}
     assert (predicted(raw, data, settings)[:, 0] == codes)[70:].mean() >= 0.8
-    voted = neighbours(data, x)[:, 0]
-    assert (voted[70:] == codes[70:]).mean() >= 0.7
-    assert np.isnan(voted[:60]).all()  # a training row is its own neighbour
+    found = voted(data, x)[:, 0]
+    assert (found[70:] == codes[70:]).mean() >= 0.7
+    assert np.isnan(found[:60]).all()  # a training row is its own neighbour
 
 
 def test_pretrained_weights_add_a_line() -> None:

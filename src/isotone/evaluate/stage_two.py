@@ -142,9 +142,10 @@ def fit_head(
     train, val = dataset.labelled("train"), dataset.labelled("val")
     if dataset.category is not None:
         return _classes(dataset.category, len(dataset.classes), h, embed, settings, train, val)
-    target = torch.from_numpy(scaling.standardise(dataset.target)).float()
+    exact = torch.from_numpy(scaling.standardise(dataset.target))
+    target = exact.float()
     if head == "knn":
-        near = fit_neighbours(h[train], target[train], h[val], target[val])
+        near = fit_neighbours(h[train], exact[train], h[val], exact[val])
         record = {"k": int(near.head.k), "ks": list(near.ks), "val_scores": list(near.val_scores)}
         return FittedHead(near.head, record)
     if head in BINNED:

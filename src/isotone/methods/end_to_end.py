@@ -21,7 +21,7 @@ Head = Literal["l1", "mse", "huber"]
 
 
 class Regularised(Protocol):
-    """A method whose error is the baseline's."""
+    """A method with one of these heads."""
 
     @property
     def head(self) -> Head:

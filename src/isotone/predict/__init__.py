@@ -16,7 +16,7 @@ from isotone.records import Bins, Dataset, Predictor
 Task = Literal["numbers", "classes", "none"]
 NumberHead = Literal["l1", "mse", "huber", "dex", "dldl", "or", "corn", "knn"]  # on a frozen encoder
 TrainedHead = Literal["auto", "l1", "mse", "huber", "dex", "dldl", "or", "corn", "classify"]  # trained end to end
-Head = Literal["auto", "l1", "mse", "huber", "dex", "dldl", "or", "corn", "knn", "classify"]
+Head = Literal[TrainedHead, "knn"]
 
 BINNED: dict[str, type[DEX | DLDL | OR | CORN]] = {"dex": DEX, "dldl": DLDL, "or": OR, "corn": CORN}
 PREDICTORS: dict[str, type[Predictor]] = {"l1": L1, "mse": MSE, "huber": Huber, **BINNED, "classify": Classify}
@@ -25,8 +25,6 @@ HEADS: dict[Task, tuple[str, ...]] = {
     "classes": ("classify",),
     "none": (),
 }
-
-
 FROZEN: dict[Task, tuple[str, ...]] = {**HEADS, "numbers": (*HEADS["numbers"], "knn")}  # what a frozen encoder takes
 
 

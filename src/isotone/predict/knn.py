@@ -43,13 +43,12 @@ class Neighbours(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"], answers: Float[Tensor, "n o"], k: int) -> None:
         super().__init__()
         self.register_buffer("rows", rows.detach().float())
-        self.register_buffer("answers", answers.detach().float())
+        self.register_buffer("answers", answers.detach().double())
         self.register_buffer("k", torch.tensor(k))
 
     def forward(self, h: Float[Tensor, "b d"]) -> Float[Tensor, "b o"]:
-        """Return (b, o) float32, on the device of the representations."""
-        found = _means(self.rows, self.answers, h, [int(self.k)])[:, 0]
-        return torch.from_numpy(found).float().to(h.device)
+        """Return (b, o) float64, on the device of the representations."""
+        return torch.from_numpy(_means(self.rows, self.answers, h, [int(self.k)])[:, 0]).to(h.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,14 +132,14 @@ def check_features(h: Tensor, y: Tensor, val_h: Tensor, val_y: Tensor) -> None:
         h.shape[1] != val_h.shape[1] or y.shape[1] != val_y.shape[1]
     ):
         raise ShapeError(
-            "A linear fit expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
+            "A head expects features (n, d), target (n, k), val_features (m, d), val_target (m, k), none empty, "
             f"but got {got}.\nFor one target dimension, use target[:, None]."
         )
     for name, x in (("features", h), ("target", y), ("val_features", val_h), ("val_target", val_y)):
         bad = ~torch.isfinite(x).all(dim=1)
         if bad.any():
             raise ShapeError(
-                f"A linear fit expects finite values, but {int(bad.sum())} rows of `{name}` hold NaN or infinity, "
+                f"A head expects finite values, but {int(bad.sum())} rows of `{name}` hold NaN or infinity, "
                 f"the first is row {int(bad.nonzero()[0])}. Leave these rows out, or look for a diverged encoder."
             )
 

@@ -50,9 +50,9 @@ def nearness(
         rows: (m, d) float64, centred on the bank where distances are asked for.
         bank: (n, d) float64.
         form: `product` or `minus_square`.
-        block: pairs compared at once.
+        block: pairs compared at once, but no fewer than 64 rows.
     """
-    size = max(1, block // len(bank))
+    size = max(64, block // len(bank))  # fewer rows than 64 would read the bank again for each few
     own = (bank**2).sum(axis=1)
     for begin in range(0, len(rows), size):
         part = rows[begin : begin + size]

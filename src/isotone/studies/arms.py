@@ -17,7 +17,7 @@ from isotone import check
 from isotone.errors import ConfigError, nearest
 from isotone.methods import ALIASES, METHODS, method_class
 from isotone.methods.needs import DEFAULT_HEAD, NEEDS
-from isotone.predict import HEADS, PREDICTORS, Task
+from isotone.predict import FROZEN, HEADS, PREDICTORS, Task
 from isotone.prepare import build
 from isotone.records import Dataset, Method
 from isotone.settings import Settings, only_known, parts_of, resolve, with_card
@@ -60,7 +60,8 @@ class Arm:
         title: for people: `RnC + L1`.
         how: how it is made, in words.
         trained: the run behind it, or None for what needs no training of an encoder.
-        head: fitted on the run's frozen features; `knn` for its neighbours; empty where the run has its own.
+        head: fitted on the run's frozen features; `knn` for its neighbours (of classes the vote of 200); empty where
+            the run has its own.
     """
 
     name: str
@@ -191,7 +192,7 @@ def plan(question: Asked, dataset: Dataset) -> Plan:
         else:
             one = Trained(name)
             runs[one] = None
-            arms += [_on_frozen(one, head) for head in question.heads]
+            arms += [_on_frozen(one, head) for head in question.heads if head != "knn"]  # which stands below anyway
             arms.append(
                 Arm(f"{name}-knn", f"{one.title} + kNN", "neighbours in the frozen encoder's space", one, "knn")
             )
@@ -249,11 +250,11 @@ def _check_needs(name: str, task: Task, settings: Mapping[str, Any]) -> None:
 
 
 def _check_head(head: str, task: Task) -> None:
-    if head in HEADS[task]:
+    if head in FROZEN[task]:
         return
     what = "numbers (--target)" if task == "numbers" else "classes (--category)"
-    close = nearest(head, HEADS[task])
-    raise ConfigError(f"there is no head {head!r} for {what}; there are {', '.join(HEADS[task])}.{close}")
+    close = nearest(head, FROZEN[task])
+    raise ConfigError(f"there is no head {head!r} for {what}; there are {', '.join(FROZEN[task])}.{close}")
 
 
 def _heads_of(name: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from isotone.settings import Settings, resolve
 from isotone.studies.arms import Arm, Asked, Trained
 from isotone.studies.cells import cell
 from isotone.studies.kept import Kept, held_out, read_kept, write_kept
-from isotone.studies.references import neighbours, predicted
+from isotone.studies.references import predicted, voted
 from isotone.studies.tuning import Try, Tuned, validation_error
 from isotone.train.forward import forward
 from isotone.train.progress import duration
@@ -113,6 +113,8 @@ class Work:
             return _kept(path, made, lambda: predicted(arm, dataset, settings), dataset)
         run = self._run(arm.trained, seed, tuned[arm.trained].chosen)
         made = {"data": dataset.fingerprint, "run": _changed(run.settings)}
+        if arm.head == "knn":
+            made["knn"] = "one k"  # before, each target had its own: such predictions are made again
         return _kept(path, made, lambda: self._predicted(arm, run, dataset), dataset)
 
     def _tried(self, one: Trained, seed: int, chosen: Try) -> tuple[float, float]:
@@ -179,7 +181,7 @@ class Work:
             h = _embedded(run, dataset, np.arange(len(dataset.split)), None)
             self._runs = {run.folder: (run, h)}
         if arm.head == "knn" and dataset.category is not None:
-            return neighbours(dataset, h.numpy())
+            return voted(dataset, h.numpy())
         if arm.head in ("", run.model.head_name):
             return run.model.answers(h.numpy())
         fit = fit_head(

@@ -93,7 +93,7 @@ def linear(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "
     return scaling.restore(_out(features, fit.weight, fit.bias).numpy())
 
 
-def neighbours(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 1"]:
+def voted(dataset: Dataset, h: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 1"]:
     """Return the classes that the weighted vote of the 200 nearest training rows gives; NaN for the training rows.
 
     Args:

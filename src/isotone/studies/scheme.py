@@ -68,9 +68,13 @@ def scheme(
         settings: of `isotone fit`; `finetune_passes` are those of the fine-tuned arm.
 
     Raises:
-        ConfigError: fine-tuning would leave the encoder no passes of its own; `joint` sets passes, views or the head,
-            or is given where that arm is left out.
+        ConfigError: the head is knn; fine-tuning would leave the encoder no passes of its own; `joint` sets passes,
+            views or the head, or is given where that arm is left out.
     """
+    if resolve(Arm.read(method).method, Arm.read(method).takes(settings)).method.head == "knn":
+        raise ConfigError(
+            "the study trains encoder and head on, and the head knn has nothing to train. Name another: --head l1."
+        )
     tuning = int(settings.pop("finetune_passes", 0)) or resolve("rnc", {}).head.finetune_passes
     passes = resolve(Arm.read(method).method, Arm.read(method).takes(settings)).train.passes
     if passes <= tuning:
