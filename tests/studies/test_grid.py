@@ -8,7 +8,7 @@ import pytest
 
 from isotone.evaluate.metrics import Interval
 from isotone.studies.errors import Errors
-from isotone.studies.grid import Grid, bounds, compared, number
+from isotone.studies.grid import Grid, bounds, compared, number, short_names
 
 UNIT = np.arange(40).astype(str)
 NOISE = np.linspace(-0.5, 0.5, 40)
@@ -70,6 +70,28 @@ def _held(repeats: int, seeds: int, groups: int, seed_sd: float) -> tuple[float,
         grid = Grid.of("ab", "05", cells, "mm")
         held += [found.low <= 0 <= found.high for found in (grid.gap("b", "5"), grid.growth("b", "0", "5"))]
     return held[0] / repeats, held[1] / repeats
+
+
+def test_arms_are_called_by_what_tells_them_apart() -> None:
+    arms = ["baseline lr=0.1 weight_decay=0.001", "rnc lr=0.5 head=l1", "rnc lr=0.5 head=mse"]
+    assert list(short_names(arms).values()) == ["baseline", "rnc head=l1", "rnc head=mse"]
+    assert list(short_names(["rnc", "rnc lr=0.5"]).values()) == ["rnc", "rnc lr=0.5"]
+    cells = {(arm, "0"): _cell(float(i)) for i, arm in enumerate(arms)}
+    grid = Grid.of(arms, ["0"], cells, "mm")
+    assert grid.columns("severity")[:5] == (
+        "severity",
+        "baseline",
+        "rnc head=l1",
+        "rnc head=mse",
+        "baseline less rnc head=l1",
+    )
+    assert grid.verdict(arms[1], "0", "Clean images").startswith("Clean images: rnc head=l1 has ")
+    assert [line.name for line in grid.lines()] == ["baseline", "rnc head=l1", "rnc head=mse"]
+    assert grid.told() == (
+        "On this page baseline is `baseline lr=0.1 weight_decay=0.001`, rnc head=l1 is `rnc lr=0.5 head=l1`, "
+        "rnc head=mse is `rnc lr=0.5 head=mse`.",
+    )
+    assert _grid().told() == ()
 
 
 def test_the_sentences() -> None:

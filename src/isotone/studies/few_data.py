@@ -240,7 +240,7 @@ def _page(
     return Study(
         title="Few data",
         question="Each method is trained on fewer and fewer rows, and judged on the same test rows. Does the gap grow?",
-        answer=tuple(answer) or (f"{grid.arms[0]} alone was judged.",),
+        answer=tuple(answer) or (f"{grid.title(grid.arms[0])} alone was judged.",),
         columns=grid.columns("training rows"),
         rows=grid.rows(),
         command=command,
@@ -255,5 +255,6 @@ def _page(
             compute[same],
             _batch_words(runs, same),
             interval_words(seeds),
+            *grid.told(),
         ),
     )  # fmt: skip

@@ -37,6 +37,15 @@ class Grid:
         drawn = {place: resampled([cells[arm, place] for arm in arms]) for place in places}
         return Grid(tuple(arms), tuple(places), cells, unit, drawn)
 
+    def title(self, arm: str) -> str:
+        """Return how a page calls the arm: without the settings that are not needed to tell it from the others."""
+        return short_names(self.arms)[arm]
+
+    def told(self) -> tuple[str, ...]:
+        """Return a sentence that says what the short names stand for, where any is short."""
+        cut = [f"{title} is `{arm}`" for arm, title in short_names(self.arms).items() if title != arm]
+        return (f"On this page {', '.join(cut)}.",) if cut else ()
+
     def error(self, arm: str, place: str) -> Interval:
         """Return the mean error of a cell: the mean over seeds of the mean over rows."""
         return self.drawn[place].interval(self._chosen(arm))[0]
@@ -63,7 +72,7 @@ class Grid:
         for arm in self.arms:
             found = [self.error(arm, place) for place in self.places]
             seeds = tuple(tuple(self.by_seed(arm, place).values()) for place in self.places)
-            lines.append(Line(arm, seeds, tuple((x.low, x.high) for x in found)))
+            lines.append(Line(self.title(arm), seeds, tuple((x.low, x.high) for x in found)))
         return lines
 
     def line(self, arms: Sequence[str], name: str) -> Line:
@@ -83,7 +92,8 @@ class Grid:
 
     def columns(self, axis: str) -> tuple[str, ...]:
         """Return the heads of `rows`."""
-        return (axis, *self.arms, *(head for arm in self.arms[1:] for head in (f"{self.arms[0]} less {arm}", "in %")))
+        first, *others = (self.title(arm) for arm in self.arms)
+        return (axis, first, *others, *(head for arm in others for head in (f"{first} less {arm}", "in %")))
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Return the page's table, a line a place: each arm's error, and by how much each is below the first."""
@@ -117,11 +127,11 @@ class Grid:
 
     def verdict(self, arm: str, place: str, where: str) -> str:
         """Say in words how the arm stands against the first one at a place."""
-        return f"{where}: {arm} {compared(self.gain(arm, place))} {self.arms[0]}."
+        return f"{where}: {self.title(arm)} {compared(self.gain(arm, place))} {self.title(self.arms[0])}."
 
     def growing(self, arm: str, start: str, end: str, way: str) -> str:
         """Say in words whether an arm's error rises less than the first one's from one place to another."""
-        found, first = self.growth(arm, start, end), self.arms[0]
+        found, first, arm = self.growth(arm, start, end), self.title(self.arms[0]), self.title(arm)
         if found.low > 0:
             return f"{way}, {arm} loses less than {first}: {bounds(found)} {self.unit} less."
         if found.high < 0:
@@ -135,6 +145,28 @@ class Grid:
 
     def _gap(self, arm: str) -> np.ndarray:
         return self._chosen(self.arms[0]) - self._chosen(arm)
+
+
+def short_names(arms: Sequence[str]) -> dict[str, str]:
+    """Return a short name for each arm: of its settings only those that its namesakes do not all share.
+
+    Args:
+        arms: such as `rnc lr=0.5 head=mse`; different from each other.
+
+    Example:
+        >>> list(short_names(["baseline lr=0.1", "rnc lr=0.5", "rnc lr=0.5 head=mse"]).values())
+        ['baseline', 'rnc', 'rnc head=mse']
+        >>> list(short_names(["cosine 0.1", "fine-tuned"]).values())
+        ['cosine 0.1', 'fine-tuned']
+    """
+    split = {arm: ([w for w in arm.split() if "=" not in w], [w for w in arm.split() if "=" in w]) for arm in arms}
+    short: dict[str, str] = {}
+    for arm, (name, settings) in split.items():
+        alike = [set(other) for called, other in split.values() if called == name]
+        shared = set[str]() if len(alike) == 1 else set[str].intersection(*alike)
+        kept = [] if len(alike) == 1 else [word for word in settings if word not in shared]
+        short[arm] = " ".join(name + kept)
+    return short
 
 
 def compared(gain: Interval) -> str:

@@ -31,7 +31,7 @@ from isotone.report.maps_still import Scatter, still_maps
 from isotone.report.study import Study, Table, write_study
 from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, plain
-from isotone.studies.grid import Grid, bounds, number
+from isotone.studies.grid import Grid, bounds, number, short_names
 from isotone.studies.sweep import ARMS, Sweep
 
 FLAGS = {"--nuisance": Flag("column that the representation should not tell (default: that of --group)", plain)}
@@ -90,6 +90,7 @@ def order(
     lines: list[dict[str, Any]] = []
     maps: list[Scatter] = []
     cells: dict[tuple[str, str], list[Errors]] = {}
+    titles = short_names([arm.name for arm in sweep.arms])
     for seed in range(seeds):
         data = sweep.data(seed)
         rows, names = data.labelled("test"), nuisance_of(sweep, data, nuisance)
@@ -106,7 +107,7 @@ def order(
             cell = errors_of(data, rows[kept], 1 - order_by_row(h[kept], y[kept]), seed=seed)
             cells.setdefault((arm.name, "order"), []).append(cell)
             if seed == 0:
-                maps.append(Scatter(arm.name, h, y[:, 0], None if names is None else names[rows]))
+                maps.append(Scatter(titles[arm.name], h, y[:, 0], None if names is None else names[rows]))
         lines += [] if probed is None else _controls(y, probed, seed)
     frame = pd.DataFrame(lines)
     frame.to_csv(sweep.out / "study.csv", index=False)
@@ -226,13 +227,13 @@ def _read(h: Float[np.ndarray, "t d"], probed: Probed) -> tuple[float, float]:
 def _page(
     frame: pd.DataFrame, grid: Grid, maps: Sequence[Scatter], data: Dataset, nuisance: str | None, command: str
 ) -> Study:
-    arms = grid.arms
+    arms, titles = grid.arms, short_names(grid.arms)
     probed = bool(frame["neighbours"].notna().any())
     shown = MEASURES if probed else MEASURES[:3]
     names = [*arms, *(["target alone", "most frequent"] if probed else [])]
     rows = [
         (
-            name,
+            titles.get(name, name),
             bounds(_turned(grid.error(name, "order"))) if name in arms else "",
             *(_told(_of(frame, name, measure)) for measure in shown),
         )
@@ -245,8 +246,8 @@ def _page(
             a, b = (float(_of(frame, name, "neighbours").mean()) for name in (arms[0], arm))
             alone = float(_of(frame, "target alone", "neighbours").mean())
             answer.append(
-                f"Neighbours in the representation tell {nuisance} in {100 * b:.0f} % of the rows under {arm}, in "
-                f"{100 * a:.0f} % under {arms[0]}; neighbours in the target alone in {100 * alone:.0f} %."
+                f"Neighbours in the representation tell {nuisance} in {100 * b:.0f} % of the rows under {titles[arm]}, "
+                f"in {100 * a:.0f} % under {titles[arms[0]]}; neighbours in the target alone in {100 * alone:.0f} %."
             )
     why = () if probed else ("No nuisance was probed: it needs --nuisance or --group, and two values of 8 test rows.",)
     return Study(
@@ -256,7 +257,7 @@ def _page(
             + (f" by {nuisance}?" if probed else "?")
             + " Each dot of the maps is a test row of the first seed."
         ),
-        answer=tuple(answer) or (f"{arms[0]}: Spearman {float(_of(frame, arms[0], 'Spearman').mean()):.3f}.",),
+        answer=tuple(answer) or (f"{titles[arms[0]]}: Spearman {float(_of(frame, arms[0], 'Spearman').mean()):.3f}.",),
         columns=("method", "order by row", *(f"{nuisance}, {x}" if x in MEASURES[3:] else x for x in shown)),
         rows=tuple(rows),
         command=command,
@@ -272,6 +273,7 @@ def _page(
             f"at most {MOST_NAMES} values with {FEWEST_ROWS} test rows or more. Lower is better: less fragmented.",
             "The other columns are the mean over the seeds, and the lowest and highest of them.",
             *why,
+            *grid.told(),
         ),
     )
 
@@ -294,8 +296,9 @@ def _turned(found: Interval) -> Interval:
 
 
 def _ordered(grid: Grid, arm: str) -> str:
-    first, gap = grid.arms[0], grid.gap(arm, "order")
-    each = [_turned(grid.error(name, "order")).value for name in (arm, first)]
+    gap = grid.gap(arm, "order")
+    each = [_turned(grid.error(name, "order")).value for name in (arm, grid.arms[0])]
+    arm, first = grid.title(arm), grid.title(grid.arms[0])
     told = f"{each[0]:.3f} against {each[1]:.3f}, a difference of {bounds(gap, sign=True)}"
     if gap.low > 0:
         return f"{arm} orders the test rows more than {first}: {told}."

@@ -111,7 +111,7 @@ def _page(grid: Grid, each: Grid, name: str, command: str, seeds: int) -> Study:
             f"Each method is trained on clean images and judged on corrupted ones: {len(each.places)} corruptions at "
             "five severities, the same pixels for all. Does the gap between them grow with the damage?"
         ),
-        answer=tuple(answer) or (f"{grid.arms[0]} alone was judged.",),
+        answer=tuple(answer) or (f"{grid.title(grid.arms[0])} alone was judged.",),
         columns=grid.columns("severity"),
         rows=grid.rows(),
         command=command,
@@ -123,6 +123,7 @@ def _page(grid: Grid, each: Grid, name: str, command: str, seeds: int) -> Study:
             "A corrupted image depends on its row, the corruption and the severity alone; it is drawn on the stored "
             "image, before it is cut to what the encoder sees.",
             interval_words(seeds),
+            *grid.told(),
         ),
     )
 

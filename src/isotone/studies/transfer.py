@@ -202,5 +202,6 @@ def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, passes:
             f"Fine-tuned and {SCRATCH}: method baseline on the second table, {passes} passes, the same settings; "
             "nothing is tuned for the start that it has.",
             interval_words(seeds),
+            *beside.told(),
         ),
     )

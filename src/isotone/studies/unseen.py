@@ -178,9 +178,9 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
     answer = [inside.verdict(arm, place, f"Never shown {place}") for arm in inside.arms[1:] for place in inside.places]
     better = sum(inside.gap(arm, place).low > 0 for arm in inside.arms[1:] for place in inside.places)
     worse = sum(inside.gap(arm, place).high < 0 for arm in inside.arms[1:] for place in inside.places)
-    of = len(answer)
+    of, (first, *others) = len(answer), map(inside.title, inside.arms)
     lead = (
-        f"Inside ranges that were never shown, {' and '.join(inside.arms[1:])} has less error than {inside.arms[0]} in "
+        f"Inside ranges that were never shown, {' and '.join(others)} has less error than {first} in "
         f"{better} of {of} cases, more in {worse}, and the rest these data cannot tell."
     )
     if of > 1:
@@ -191,7 +191,7 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
             "Ranges of the target are left out of training and validation. How large is the error of test rows inside "
             "them, which the method has never been shown?"
         ),
-        answer=tuple(answer) or (f"{inside.arms[0]} alone was judged.",),
+        answer=tuple(answer) or (f"{inside.title(inside.arms[0])} alone was judged.",),
         columns=inside.columns("left out, error inside"),
         rows=inside.rows(),
         command=command,
@@ -211,5 +211,6 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
             "40:60% asks for interpolation, 80:100% for extrapolation, which no method can be expected to do well.",
             "The same passes for all; the paper's figures (its table 5) are better zero-shot errors of RnC than of L1.",
             interval_words(seeds),
+            *inside.told(),
         ),
     )
