@@ -69,3 +69,12 @@ def test_the_error_of_several_targets_is_in_standard_deviations() -> None:
     assert validation_error({"rows": rows}, {"a": 2.0, "b": 5.0}) == 1.75  # (1.5 + 2) / 2
     classes = [{"split": "val", "role": "model", "target": "c", "accuracy": {"value": 0.75}}]
     assert validation_error({"rows": classes}, {}) == 0.25
+
+
+def test_the_rates_of_mse_reach_upwards_from_its_safe_default() -> None:
+    def rates(flat: dict[str, object]) -> list[float | None]:
+        return [one.lr for one in grid(resolve("baseline", flat), tune="lr", lrs=(), weight_decays=())]
+
+    assert rates({"head": "mse"}) == [0.02, 0.06, 0.2]
+    assert rates({"head": "mse", "lr": 0.3}) == [0.1, 0.3, 0.9]
+    assert rates({"head": "l1"}) == [0.067, 0.2, 0.6]

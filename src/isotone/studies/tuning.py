@@ -17,6 +17,7 @@ from isotone.settings import Settings
 from isotone.train.schedule import nominal_lr
 
 FACTORS = (1 / 3, 1.0, 3.0)  # times the arm's default learning rate
+UPWARDS = (1, 3, 10)  # for MSE end to end, whose default is the safe one: HC18 wants 0.15
 Tune = Literal["lr", "none"]
 
 
@@ -117,7 +118,8 @@ def grid(settings: Settings, *, tune: Tune, lrs: Sequence[float], weight_decays:
 
     Args:
         settings: of the run.
-        tune: `lr` tries a third, one and three times the arm's own learning rate; `none` tries nothing.
+        tune: `lr` tries a third, one and three times the arm's own learning rate (MSE's default: one,
+            three and ten); `none` tries nothing.
         lrs: learning rates to try in place of those.
         weight_decays: to try with each learning rate; none leaves the setting as it is.
 
@@ -139,7 +141,7 @@ def grid(settings: Settings, *, tune: Tune, lrs: Sequence[float], weight_decays:
     rates: list[float | None] = list(dict.fromkeys(lrs))
     if not rates:
         own = nominal_lr(settings.method, settings.train)
-        rates = [None] if tune == "none" else [float(f"{own * factor:.2g}") for factor in FACTORS]
+        rates = [None] if tune == "none" else [float(f"{own * factor:.2g}") for factor in _factors(settings)]
     decays: list[float | None] = list(dict.fromkeys(weight_decays)) or [None]
     return tuple(Try(rate, decay) for rate in rates for decay in decays)
 
@@ -162,3 +164,11 @@ def validation_error(metrics: dict[str, Any], spread: dict[str, float], role: st
         return 1 - float(rows[0]["accuracy"]["value"])
     first = {row["target"]: row for row in reversed(rows)}  # the median stands before the mean
     return sum(float(row["mae"]["value"]) / (spread[name] or 1.0) for name, row in first.items()) / len(first)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _factors(settings: Settings) -> tuple[float, ...]:
+    own = settings.train.lr or settings.train.optimizer == "adamw"
+    return UPWARDS if settings.method.head == "mse" and not own else FACTORS
