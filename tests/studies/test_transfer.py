@@ -22,6 +22,7 @@ from isotone.studies.transfer import transfer
             {"to": "b.csv", "target": ["y", "a"], "features": ["b", "c"]},
             "the study judges errors of one target. Name one column of the second table: --to-target.",
         ),
+        ({"to": "b.csv", "tune_lr": -1.0}, "`tune_lr` must be a finite number above 0, got -1.0."),
         ({"to": "b.csv", "weights": "w"}, "the study sets `weights` itself. Leave it out; --to says what is studied."),
     ],
 )
@@ -47,6 +48,8 @@ def test_the_encoders_are_judged_on_the_second_table(table: Path) -> None:
     config = (out / "seed0-tuned-rnc" / "config.yaml").read_text()
     assert "seed0-first-rnc/encoder.safetensors" in config
     assert "\npasses: 3\n" in config
+    assert "\nlr: 0.02\n" in config  # a tenth of what training from scratch takes
+    assert "\nlr: 0.0\n" in (out / "seed0-tuned-from-scratch" / "config.yaml").read_text()
     text = page.read_text()
     assert "t.csv to b.csv" in text
     assert "Beside training from scratch" in text

@@ -1,7 +1,8 @@
 """Transfer: an encoder trained on one table, judged on another with a linear probe and with fine-tuning.
 
 The linear probe is a ridge regression on the frozen encoder, its penalty picked on validation. Fine-tuning is the
-`baseline` method on the second table, started from the encoder's weights; beside it stands the same from scratch.
+`baseline` method on the second table, started from the encoder's weights at a tenth of the learning rate, as
+`--scheme finetune` is; beside it stands the same from scratch, at the whole rate.
 
 Source: Zha et al. 2023, arXiv 2210.01189, section 5.4 and table 4.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from isotone.check import positive
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
@@ -21,10 +23,11 @@ from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.run import Run, listed
 from isotone.settings import Settings, table_or_root
 from isotone.studies.errors import Errors, errors_of, joined
-from isotone.studies.flags import Flag, plain, whole
+from isotone.studies.flags import Flag, number, plain, whole
 from isotone.studies.grid import Grid
 from isotone.studies.robustness import interval_words
 from isotone.studies.sweep import ARMS, Arm, Sweep, test_errors
+from isotone.train.schedule import nominal_lr
 
 SCRATCH = "from scratch"
 OWN = ("target", "geometry", "group", "split_column", "image_column", "features", "dataset", "split", "hold_out")
@@ -40,6 +43,7 @@ FLAGS = {
     "--to-split-column": Flag("its column of train, val and test (default: none)", plain),
     "--to-image-column": Flag("its column of images (default: found by itself)", plain),
     "--tune-passes": Flag("passes of fine-tuning (default: --passes)", whole),
+    "--tune-lr": Flag("learning rate of fine-tuning (default: a tenth of what training from scratch has)", number),
 }
 PUBLISHED = Table(
     "As published",
@@ -59,6 +63,7 @@ def transfer(
     to: str | Path | None = None,
     to_root: str | Path | None = None,
     tune_passes: int = 0,
+    tune_lr: float = 0.0,
     arms: Sequence[str] = ARMS,
     seeds: int = 1,
     command: str = "",
@@ -73,6 +78,7 @@ def transfer(
         to: the second table.
         to_root: in its place the folder of the published data set `to_dataset`, whose card names the columns.
         tune_passes: of fine-tuning; 0 takes those of the first training.
+        tune_lr: learning rate of fine-tuning; 0 takes a tenth of what training from scratch has.
         arms: as in `isotone.studies.robustness`.
         seeds: number of seeds, from 0 on.
         command: written on the page.
@@ -98,19 +104,23 @@ def transfer(
     place = table_or_root(where, "study transfer", "to-")
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets=SETS)
     first = sweep.resolved(sweep.arms[0])
+    if tune_lr:
+        positive("tune_lr", tune_lr)
     passes = tune_passes or first.train.passes
     second = _second(settings, first, listed(own))
     tuned = Sweep.of(place, out, ["baseline"], seeds, {**second, "passes": passes}, quiet=quiet)
-    targets = tuned.resolved(tuned.arms[0]).data.target
+    scratch = tuned.resolved(tuned.arms[0])
+    targets, full = scratch.data.target, nominal_lr(scratch.method, scratch.train)
+    rate = tune_lr or full / 10
     if len(targets) != 1:
         raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
-    cells, unit = _judged(sweep, tuned), targets[0]
+    cells, unit = _judged(sweep, tuned, rate), targets[0]
     names, name = [arm.name for arm in sweep.arms], f"{sweep.name} to {tuned.name}"
     grid = Grid.of(names, ["linear probe", "fine-tuned"], cells, unit)
     beside = Grid.of([SCRATCH, *names], ["fine-tuned"], cells, unit)
     grid.write(sweep.out / "study.csv", "judged by")
     beside.write(sweep.out / "scratch.csv", "judged by")
-    return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, passes))
+    return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, _held(passes, rate, full)))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -125,7 +135,14 @@ def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any]
     return {**kept, **alike, "geometry": settings.get("geometry", "line"), **own}
 
 
-def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
+def _held(passes: int, rate: float, full: float) -> str:
+    return (
+        f"Fine-tuned: method baseline on the second table, {passes} passes at a learning rate of {rate:g} for every "
+        f"start. {SCRATCH.capitalize()}: the same at {full:g}. Neither is tuned."
+    )
+
+
+def _judged(sweep: Sweep, tuned: Sweep, rate: float) -> dict[tuple[str, str], Errors]:
     """Return the errors by (arm, way of judging) on the second table."""
     parts: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(sweep.seeds):
@@ -138,7 +155,7 @@ def _judged(sweep: Sweep, tuned: Sweep) -> dict[tuple[str, str], Errors]:
         for arm, run in runs.items():
             parts.setdefault((arm, "linear probe"), []).append(errors_of(data, rows, _probed(run, data), seed=seed))
         for arm in (*runs, SCRATCH):
-            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
+            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm])), "lr": rate}
             run = second.run(Arm(f"tuned {arm}", "baseline", second.settings), seed, **start)
             parts.setdefault((arm, "fine-tuned"), []).append(errors_of(data, rows, test_errors(run, data), seed=seed))
     return {key: joined(each) for key, each in parts.items()}
@@ -182,7 +199,7 @@ def _weights(run: Run) -> Path:
     return path
 
 
-def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, passes: int) -> Study:
+def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, fine: str) -> Study:
     answer = [grid.verdict(arm, place, place.capitalize()) for place in grid.places for arm in grid.arms[1:]]
     answer += [beside.verdict(arm, "fine-tuned", "Fine-tuned") for arm in beside.arms[1:]]
     return Study(
@@ -199,8 +216,7 @@ def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, passes:
         tables=(Table("Beside training from scratch", beside.columns("judged by"), beside.rows()), PUBLISHED),
         held=(
             "Linear probe: ridge regression on the frozen encoder, its penalty picked on the second's validation.",
-            f"Fine-tuned and {SCRATCH}: method baseline on the second table, {passes} passes, the same settings; "
-            "nothing is tuned for the start that it has.",
+            fine,
             interval_words(seeds),
             *beside.told(),
         ),
