@@ -4,6 +4,11 @@ A corruption of an image is a pure function of (corruption, severity, row, seed)
 rows or a resumed study gives the same pixels. The package that draws them uses NumPy's global generator, which is
 seeded for each image and put back afterwards.
 
+The published strengths are in pixels of images of 224: a blur of 10 pixels leaves nothing of an image of 48. So a smaller
+image is enlarged to about 224 by repeating its pixels, corrupted, and averaged back: what the encoder would see had the
+camera's image of 224 been corrupted and then shrunk. A severity means the same at every stored size, and without a
+corruption the image comes back as it was.
+
 Source: Hendrycks and Dietterich, ICLR 2019, arXiv 1903.12261; run by `imagecorruptions-imaug` (extra `corruptions`).
 """
 
@@ -22,7 +27,7 @@ COMMON = (
 )
 CORRUPTIONS = (*COMMON, "speckle_noise", "gaussian_blur", "spatter", "saturate")  # the last four were held out there
 SEVERITIES = (1, 2, 3, 4, 5)
-SMALLEST = 32  # pixels of a side; below, some of them have no room
+REFERENCE = 224  # pixels of the smaller side that the strengths are made for
 _SEEDED = ("impulse_noise", "glass_blur")  # take a seed of their own beside the global generator
 
 
@@ -35,50 +40,45 @@ def corrupt(
     was.
 
     Args:
-        images: (n, h, w, c) with c = 1 or 3 and sides of at least 32 pixels.
+        images: (n, h, w, c) with c = 1 or 3, of any size.
         name: one of `CORRUPTIONS`.
         severity: 1 (mild) to 5.
         rows: (n,) the images' rows in their data set, which key the draws.
         seed: another seed draws other noise.
 
     Raises:
-        ConfigError: an unknown name, a severity outside 1 to 5, images too small, or the extra is not installed.
+        ConfigError: an unknown name, a severity outside 1 to 5, or the extra is not installed.
 
     Example:
         >>> grey = np.full((2, 32, 32, 1), 128, np.uint8)
         >>> corrupt(grey, "contrast", 3, rows=np.arange(2)).shape
         (2, 32, 32, 1)
     """
-    _check(images, name, severity)
+    _check(name, severity)
     change = _loaded()
     result = np.empty_like(images)
+    height, width, channels = images.shape[1:]
+    times = max(1, round(REFERENCE / min(height, width)))
     for place, (image, row) in enumerate(zip(images, rows.tolist(), strict=True)):
         drawn = key("corrupt", seed, name, severity, row) % 2**32
         own = {"seed": drawn} if name in _SEEDED else {}
+        large = image.repeat(times, axis=0).repeat(times, axis=1).repeat(3 // channels, axis=2)
         with _seeded(drawn):
-            found = change(
-                np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else np.array(image), severity, name, own
-            )
-        result[place] = found if image.shape[-1] == 3 else np.rint(found.mean(axis=-1, keepdims=True))
+            found = change(large, severity, name, own)
+        result[place] = np.rint(found.reshape(height, times, width, times, channels, -1).mean(axis=(1, 3, 5)))
     return result
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _check(images: np.ndarray, name: str, severity: int) -> None:
+def _check(name: str, severity: int) -> None:
     if name not in CORRUPTIONS:
         raise ConfigError(
             f"there is no corruption {name!r}; there are {', '.join(CORRUPTIONS)}.{nearest(name, CORRUPTIONS)}"
         )
     if severity not in SEVERITIES:
         raise ConfigError(f"the severity of a corruption must be 1, 2, 3, 4 or 5, got {severity}.")
-    side = min(images.shape[1:3])
-    if side < SMALLEST:
-        raise ConfigError(
-            f"the corruptions need images of at least {SMALLEST} pixels a side, and these are stored at {side}. "
-            "Train with --image-size 32 or more."
-        )
 
 
 def _loaded() -> Callable[[np.ndarray, int, str, dict[str, int]], np.ndarray]:

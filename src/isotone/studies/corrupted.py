@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from isotone.data.corrupt import CORRUPTIONS, SEVERITIES, corrupt
+from isotone.data.corrupt import CORRUPTIONS, REFERENCE, SEVERITIES, corrupt
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.evaluate.metrics import Interval, bootstrap
@@ -145,6 +145,7 @@ def _kept(run: Run, data: Dataset) -> Corrupted | None:
     try:
         with (run.folder / KEPT).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             same = str(file["fingerprint"]) == data.fingerprint and tuple(file["names"].tolist()) == CORRUPTIONS
+            same &= int(file["reference"]) == REFERENCE
             return Corrupted(file["clean"], file["error"]) if same else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -160,5 +161,6 @@ def _keep(run: Run, data: Dataset, found: Corrupted) -> None:
             error=found.error,
             fingerprint=np.array(data.fingerprint),
             names=np.array(CORRUPTIONS),
+            reference=np.array(REFERENCE),
         )
     os.replace(temporary, run.folder / KEPT)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from isotone.data.corrupt import CORRUPTIONS, SEVERITIES
+from isotone.data.corrupt import CORRUPTIONS, REFERENCE, SEVERITIES
 from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.studies.corrupted import Corrupted, corrupted_errors
 from isotone.studies.errors import Errors, errors_of, joined
@@ -120,8 +120,9 @@ def _page(grid: Grid, each: Grid, name: str, command: str, seeds: int) -> Study:
         tables=(Table("By corruption, mean of the severities", each.columns("corruption"), each.rows()), PUBLISHED),
         held=(
             f"Severity 1 to 5 is the mean of {len(each.places)} corruptions; each seed ({seeds}) trains once.",
-            "A corrupted image depends on its row, the corruption and the severity alone; it is drawn on the stored "
-            "image, before it is cut to what the encoder sees.",
+            "A corrupted image depends on its row, the corruption and the severity alone. It is drawn on the stored "
+            f"image, a smaller one enlarged to about {REFERENCE} pixels first and averaged back, since the published "
+            "strengths are made for that size.",
             interval_words(seeds),
             *grid.told(),
         ),
