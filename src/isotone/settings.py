@@ -4,6 +4,7 @@ The command line, a Python call and a recipe all end in `resolve`, so they know 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -340,4 +341,5 @@ def _worded(message: str, known: Sequence[str], prog: str) -> str:
     text = " ".join(message.split()).replace("typing.", "").replace("Parser key ", "setting ")
     text = text.replace("Expected a <class ", "expected ").replace(">. Got value:", ", got")
     text = text.replace("Expected a ", "expected ").replace(". Got value:", ", got")
+    text = re.sub(r"Literal\[([^\]]*)\]", lambda found: f"one of {found[1].replace(chr(39), '')}", text)
     return f"{text.rstrip('.')}. `{prog} --help` lists the settings."
