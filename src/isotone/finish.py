@@ -158,7 +158,8 @@ def _judge(folder: Path, run: Prepared, device: torch.device, tuned: Tuned | Non
     record: dict[str, Any] = {}
     ends: Ends | None = None
     if fit is not None:
-        name = f"{settings.name}{'' if tuned is None else ' fine-tuned'}, {settings.method.head} head"
+        chosen = f" (k = {fit.record['k']})" if "k" in fit.record else ""
+        name = f"{settings.name}{'' if tuned is None else ' fine-tuned'}, {settings.method.head} head{chosen}"
         model = replace(model, head=fit.layer if net.head is None else net.head)
         predictions[name] = ("model", model.answers(h.numpy()))
         if net.head is not None:

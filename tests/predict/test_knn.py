@@ -81,6 +81,7 @@ def test_a_run_with_it_is_kept_loaded_and_asked(table: Path, tmp_path: Path) -> 
         assert made[f"predicted_{name}"].between(made[name].min() - 1e-9, made[name].max() + 1e-9).all()
         assert made.columns.str.contains(f"{name}_low|{name}_high|low_{name}|high_{name}").sum() == 2
     assert run.metrics["head"]["k"] in run.metrics["head"]["ks"]
+    assert {row["model"] for row in rows} == {f"rnc, knn head (k = {run.metrics['head']['k']})"}
 
 
 def test_on_a_circle_neighbours_meet_across_the_seam(tmp_path: Path) -> None:
