@@ -67,7 +67,7 @@ def test_flat_settings_come_back(tmp_path: Path) -> None:
         ({"passes": "x"}, "setting \"passes\": expected 'int', got x. `isotone fit --help` lists the settings."),
         (
             {"head": "l7"},
-            "setting \"head\": expected one of l1, mse, huber, dex, dldl, or, corn, knn, got l7. "
+            'setting "head": expected one of l1, mse, huber, dex, dldl, or, corn, knn, got l7. '
             "`isotone fit --help` lists the settings.",
         ),
     ],

@@ -4,9 +4,9 @@ A corruption of an image is a pure function of (corruption, severity, row, seed)
 rows or a resumed study gives the same pixels. The package that draws them uses NumPy's global generator, which is
 seeded for each image and put back afterwards.
 
-The published strengths are in pixels of images of 224: a blur of 10 pixels leaves nothing of an image of 48. So a smaller
-image is enlarged to about 224 by repeating its pixels, corrupted, and averaged back: what the encoder would see had the
-camera's image of 224 been corrupted and then shrunk. A severity means the same at every stored size, and without a
+The published strengths are in pixels of images of 224: a blur of 10 pixels leaves nothing of an image of 48. So a
+smaller image is enlarged to about 224 by repeating its pixels, corrupted, and averaged back: what the encoder would see
+had an image of 224 been corrupted and then shrunk. A severity means the same at every stored size, and without a
 corruption the image comes back as it was.
 
 Source: Hendrycks and Dietterich, ICLR 2019, arXiv 1903.12261; run by `imagecorruptions-imaug` (extra `corruptions`).

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from isotone.check import positive
+from isotone.check import between, positive
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
@@ -22,7 +22,9 @@ from isotone.records import Dataset
 from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.run import Run, listed
 from isotone.settings import Settings, table_or_root
+from isotone.studies.derived import write_part
 from isotone.studies.errors import Errors, errors_of, joined
+from isotone.studies.few_data import nested
 from isotone.studies.flags import Flag, number, plain, whole
 from isotone.studies.grid import Grid
 from isotone.studies.robustness import interval_words
@@ -42,6 +44,8 @@ FLAGS = {
     "--to-group": Flag("its column of groups (default: none)", plain),
     "--to-split-column": Flag("its column of train, val and test (default: none)", plain),
     "--to-image-column": Flag("its column of images (default: found by itself)", plain),
+    "--from-rows": Flag("training rows of the first table that are used (default: all)", whole),
+    "--to-rows": Flag("training rows of the second table that are used (default: all)", whole),
     "--tune-passes": Flag("passes of fine-tuning (default: --passes)", whole),
     "--tune-lr": Flag("learning rate of fine-tuning (default: a tenth of what training from scratch has)", number),
 }
@@ -62,6 +66,8 @@ def transfer(
     out: str | Path,
     to: str | Path | None = None,
     to_root: str | Path | None = None,
+    from_rows: int = 0,
+    to_rows: int = 0,
     tune_passes: int = 0,
     tune_lr: float = 0.0,
     arms: Sequence[str] = ARMS,
@@ -77,6 +83,8 @@ def transfer(
         out: folder of the study; runs that are finished are not made again.
         to: the second table.
         to_root: in its place the folder of the published data set `to_dataset`, whose card names the columns.
+        from_rows: training rows of the first table that are used, whole groups; 0 takes all. Each seed draws its own.
+        to_rows: the same of the second table.
         tune_passes: of fine-tuning; 0 takes those of the first training.
         tune_lr: learning rate of fine-tuning; 0 takes a tenth of what training from scratch has.
         arms: as in `isotone.studies.robustness`.
@@ -95,70 +103,104 @@ def transfer(
     Source: arXiv 2210.01189, table 4.
     """
     own = {name.removeprefix("to_"): settings.pop(name) for name in list(settings) if name.startswith("to_")}
-    where = {"table": to, "root": to_root, "dataset": own.get("dataset")}
-    if not any(where.values()):
-        raise ConfigError(
-            "the study needs a second table, on which the encoders are judged: --to TABLE, or --to-dataset NAME "
-            "--to-root FOLDER."
-        )
-    place = table_or_root(where, "study transfer", "to-")
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets=SETS)
-    first = sweep.resolved(sweep.arms[0])
-    if tune_lr:
-        positive("tune_lr", tune_lr)
-    passes = tune_passes or first.train.passes
-    second = _second(settings, first, listed(own))
-    tuned = Sweep.of(place, out, ["baseline"], seeds, {**second, "passes": passes}, quiet=quiet)
+    _check(tune_lr, from_rows, to_rows)
+    second = _second(settings, sweep.resolved(sweep.arms[0]), listed(own), tune_passes)
+    tuned = Sweep.of(_where(to, to_root, own.get("dataset")), out, ["baseline"], seeds, second, quiet=quiet)
     scratch = tuned.resolved(tuned.arms[0])
     targets, full = scratch.data.target, nominal_lr(scratch.method, scratch.train)
-    rate = tune_lr or full / 10
     if len(targets) != 1:
         raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
-    cells, unit = _judged(sweep, tuned, rate), targets[0]
+    rate, unit = tune_lr or full / 10, targets[0]
+    cells = _judged(sweep, tuned, rate, from_rows, to_rows)
     names, name = [arm.name for arm in sweep.arms], f"{sweep.name} to {tuned.name}"
     grid = Grid.of(names, ["linear probe", "fine-tuned"], cells, unit)
     beside = Grid.of([SCRATCH, *names], ["fine-tuned"], cells, unit)
     grid.write(sweep.out / "study.csv", "judged by")
     beside.write(sweep.out / "scratch.csv", "judged by")
-    return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, _held(passes, rate, full)))
+    held = _held(scratch.train.passes, rate, full, from_rows, to_rows)
+    return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, held))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any]) -> dict[str, Any]:
+def _where(to: str | Path | None, to_root: str | Path | None, dataset: str | None) -> str:
+    where = {"table": to, "root": to_root, "dataset": dataset}
+    if not any(where.values()):
+        raise ConfigError(
+            "the study needs a second table, on which the encoders are judged: --to TABLE, or --to-dataset NAME "
+            "--to-root FOLDER."
+        )
+    return table_or_root(where, "study transfer", "to-")
+
+
+def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any], passes: int) -> dict[str, Any]:
     """Return the settings of the second table: those of the first that are not of its columns, and its own."""
     kept = {name: value for name, value in Arm.read("baseline").takes(settings).items() if name not in OWN}
+    kept["passes"] = passes or first.train.passes
     if "dataset" in own:  # its card says the rest
         return {**kept, **own}
     alike = {"target": first.data.target, "features": first.data.features}
     return {**kept, **alike, "geometry": settings.get("geometry", "line"), **own}
 
 
-def _held(passes: int, rate: float, full: float) -> str:
+def _check(tune_lr: float, from_rows: int, to_rows: int) -> None:
+    if tune_lr:
+        positive("tune_lr", tune_lr)
+    between("from_rows", from_rows, 0, 1_000_000_000)
+    between("to_rows", to_rows, 0, 1_000_000_000)
+
+
+def _held(passes: int, rate: float, full: float, from_rows: int, to_rows: int) -> tuple[str, ...]:
+    drawn = {"first": from_rows, "second": to_rows}
     return (
         f"Fine-tuned: method baseline on the second table, {passes} passes at a learning rate of {rate:g} for every "
-        f"start. {SCRATCH.capitalize()}: the same at {full:g}. Neither is tuned."
+        f"start. {SCRATCH.capitalize()}: the same at {full:g}. Neither is tuned.",
+        *(
+            f"About {rows:,} training rows of the {which} table at most, in whole groups; each seed draws its own."
+            for which, rows in drawn.items()
+            if rows
+        ),
     )
 
 
-def _judged(sweep: Sweep, tuned: Sweep, rate: float) -> dict[tuple[str, str], Errors]:
+def _judged(sweep: Sweep, tuned: Sweep, rate: float, from_rows: int, to_rows: int) -> dict[tuple[str, str], Errors]:
     """Return the errors by (arm, way of judging) on the second table."""
     parts: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(sweep.seeds):
-        runs = {arm.name: sweep.run(arm, seed, "first") for arm in sweep.arms}
+        first, _ = _fewer(sweep, from_rows, seed, "from")
+        runs = {arm.name: first.run(arm, seed, "first") for arm in first.arms}
         one = next(iter(runs.values()))
-        second = _in_form(tuned, one)
+        second, lines = _fewer(_in_form(tuned, one), to_rows, seed, "to")
         data = second.data(seed)
         rows = data.labelled("test")
         _check_form(data, one.model.shape, second.name)
         for arm, run in runs.items():
-            parts.setdefault((arm, "linear probe"), []).append(errors_of(data, rows, _probed(run, data), seed=seed))
+            error = errors_of(data, rows, _probed(run, data), seed=seed, lines=lines)
+            parts.setdefault((arm, "linear probe"), []).append(error)
         for arm in (*runs, SCRATCH):
             start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm])), "lr": rate}
             run = second.run(Arm(f"tuned {arm}", "baseline", second.settings), seed, **start)
-            parts.setdefault((arm, "fine-tuned"), []).append(errors_of(data, rows, test_errors(run, data), seed=seed))
+            error = errors_of(data, rows, test_errors(run, data), seed=seed, lines=lines)
+            parts.setdefault((arm, "fine-tuned"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
+
+
+def _fewer(sweep: Sweep, rows: int, seed: int, name: str) -> tuple[Sweep, np.ndarray | None]:
+    """Return the sweep on so many of its training rows, and the line of each row left in the user's table."""
+    if not rows:
+        return sweep, None
+    data = sweep.data(seed)
+    every = len(data.rows("train"))
+    if rows >= every:
+        return sweep, None
+    part = write_part(
+        sweep.out / "tables" / f"seed{seed}-{name}{rows}",
+        sweep.table, data, sweep.resolved(sweep.arms[0]).data,
+        nested(data, rows / every, seed).tolist(), data.rows("val").tolist(),
+    )  # fmt: skip
+    return replace(sweep, table=part.path, settings={**sweep.settings, **part.settings}), part.lines
 
 
 def _in_form(tuned: Sweep, run: Run) -> Sweep:
@@ -199,7 +241,7 @@ def _weights(run: Run) -> Path:
     return path
 
 
-def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, fine: str) -> Study:
+def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, held: tuple[str, ...]) -> Study:
     answer = [grid.verdict(arm, place, place.capitalize()) for place in grid.places for arm in grid.arms[1:]]
     answer += [beside.verdict(arm, "fine-tuned", "Fine-tuned") for arm in beside.arms[1:]]
     return Study(
@@ -216,7 +258,7 @@ def _page(grid: Grid, beside: Grid, name: str, command: str, seeds: int, fine: s
         tables=(Table("Beside training from scratch", beside.columns("judged by"), beside.rows()), PUBLISHED),
         held=(
             "Linear probe: ridge regression on the frozen encoder, its penalty picked on the second's validation.",
-            fine,
+            *held,
             interval_words(seeds),
             *beside.told(),
         ),
