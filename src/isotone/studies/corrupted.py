@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from isotone.evaluate.metrics import Interval, bootstrap
 from isotone.records import Dataset
 from isotone.run import Run
 from isotone.studies.errors import absolute_errors
+from isotone.train.progress import duration
 
 KEPT = "corruptions.npz"
 CHUNK = 256  # images held corrupted at once
@@ -86,12 +88,14 @@ def corrupted_errors(
     for run in runs:
         check_data(run, data)
     found = [_kept(run, data) or _clean(run, data, rows) for run in runs]
-    for name in names:
+    todo = [name for name in names if not _done(found, name)]
+    began = time.monotonic()
+    for count, name in enumerate(todo):
         place = CORRUPTIONS.index(name) if name in CORRUPTIONS else -1
-        if place >= 0 and all(np.isfinite(one.error[place]).all() for one in found):
-            continue
         if stream is not None:
-            stream.write(f"corrupting: {name}\n")
+            each = (time.monotonic() - began) / max(count, 1)
+            left = f", about {duration((len(todo) - count) * each)} left" if count else ""
+            stream.write(f"corrupting: {name}, {count + 1} of {len(todo)}{left}\n")
         for column, severity in enumerate(SEVERITIES):
             for start in range(0, len(rows), CHUNK):
                 part = rows[start : start + CHUNK]
@@ -129,6 +133,11 @@ def corruption_table(found: Corrupted, data: Dataset, *, seed: int) -> pd.DataFr
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _done(found: Sequence[Corrupted], name: str) -> bool:
+    """Tell whether the errors under a corruption were read for all runs; one that there is not is refused later."""
+    return name in CORRUPTIONS and all(np.isfinite(one.error[CORRUPTIONS.index(name)]).all() for one in found)
 
 
 def _line(found: Interval) -> dict[str, float]:
