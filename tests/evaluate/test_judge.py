@@ -1,7 +1,7 @@
 """The verdict: rows for every model, target and side; plain JSON."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from isotone.data.arrays import load_arrays
 from isotone.data.settings import DataSettings
 from isotone.evaluate.judge import describe, judge
+from isotone.evaluate.shots import shot_bins
 from isotone.records import Dataset
 
 
@@ -36,12 +37,19 @@ def test_every_model_target_and_side_has_a_row(dataset: Dataset) -> None:
     assert sum(bin["n"] for bin in found["by_bin"]) == len(dataset.rows("test"))
 
 
-def test_whole_targets_are_judged_by_how_often_they_were_trained_on(dataset: Dataset) -> None:
-    whole = replace(dataset, target=np.round(10 * dataset.target))
-    found = judge(whole, {"mine": ("model", whole.target + 1)}, dataset.inputs, seed=0)["by_shot"]
-    assert [line["name"] for line in found] == ["all", "many", "medium", "few"]
-    assert (found[0]["n"], found[0]["mae"], found[1]["mae"]) == (len(dataset.rows("test")), 1.0, None)
-    assert "by_shot" not in judge(dataset, {"mine": ("model", dataset.target)}, dataset.inputs, seed=0)
+def test_targets_are_judged_by_how_often_they_were_trained_on(dataset: Dataset) -> None:
+    aged = replace(dataset, target=np.full_like(dataset.target, 30.0))
+    found = judge(aged, {"mine": ("model", aged.target + 1)}, dataset.inputs, seed=0)
+    rows = len(dataset.rows("test"))
+    assert [line["name"] for line in found["by_shot"]] == ["all", "many", "medium", "few"]
+    assert (found["by_shot"][0]["n"], found["by_shot"][0]["mae"], found["by_shot"][3]["mae"]) == (rows, 1.0, None)
+    assert found["shot_bins"] == {"width": 1.0, "many": 100, "few": 20, "published": True}
+    # numbers of which no two are the same: the bins of `isotone compare`, not one for each row
+    found = judge(dataset, {"mine": ("model", dataset.target)}, dataset.inputs, seed=0)
+    trained = dataset.target[dataset.rows("train"), 0]
+    assert found["shot_bins"] == asdict(shot_bins([trained]))
+    assert sum(line["n"] for line in found["by_shot"][1:]) == rows
+    assert found["by_shot"][3]["n"] < rows
 
 
 def test_everything_is_plain_json_without_nan(dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from isotone.evaluate.constant import most_frequent_class
 from isotone.evaluate.metrics import Interval, regression_metrics
 from isotone.evaluate.order import order
 from isotone.evaluate.recordings import averaged, by_recording
-from isotone.evaluate.shots import shots
+from isotone.evaluate.shots import shot_bins, shots
 from isotone.predict import task_of
 from isotone.records import Dataset, Split
 
@@ -114,10 +114,10 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
 
 
 def _by_shot(target: np.ndarray, predicted: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
-    """Errors by how often a target was trained on, where targets are whole numbers: of others no two are the same."""
-    if (target != np.floor(target)).any() or (trained[:, 0] != np.floor(trained[:, 0])).any():
-        return {}
-    return {"by_shot": [asdict(shot) for shot in shots(target, predicted, trained[:, 0])]}
+    """Errors by how often a target was trained on, with the bins that `isotone compare` takes."""
+    bins = shot_bins([trained[:, 0]])
+    found = shots(target, predicted, trained[:, 0], many=bins.many, few=bins.few, width=bins.width)
+    return {"by_shot": [asdict(shot) for shot in found], "shot_bins": asdict(bins)}
 
 
 def _number_rows(dataset: Dataset, name: str, role: str, prediction: np.ndarray, split: Split, seed: int) -> Rows:
