@@ -88,6 +88,12 @@ def test_what_is_not_corrupted_comes_back_as_it_was(monkeypatch: pytest.MonkeyPa
         assert (corrupt(images, "fog", 1, rows=np.arange(2)) == images).all()
 
 
+def test_images_that_are_not_square_keep_their_form() -> None:
+    images = _images(64)[:, :40]
+    assert corrupt(images, "gaussian_noise", 2, rows=np.arange(2)).shape == (2, 40, 64, 3)
+    assert np.abs(corrupt(images, "brightness", 1, rows=np.arange(2)).astype(int) - images).mean() < 40
+
+
 def test_grey_stays_grey_and_the_images_are_not_changed() -> None:
     images = _images(32, 1)
     before = images.copy()

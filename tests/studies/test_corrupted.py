@@ -1,5 +1,7 @@
 """Errors on corrupted images: the same pixels for every run, kept in the run's folder, done once."""
 
+import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,8 +58,20 @@ def test_the_errors_are_kept_and_not_computed_again(tmp_path: Path) -> None:
     again = corrupted_errors(runs, data, NAMES, stream=None)[0]
     assert np.array_equal(again.error, a.error, equal_nan=True)
     assert runs[0].model.asked == asked
+    kept = dict(np.load(tmp_path / "a" / KEPT))
+    assert kept.pop("reference") == 224
+    np.savez(tmp_path / "a" / KEPT, **{**kept, "error": kept["error"] + 1})  # of a version that corrupted stored pixels
+    assert np.array_equal(corrupted_errors(runs, data, NAMES, stream=None)[0].error, a.error, equal_nan=True)
     (tmp_path / "a" / KEPT).write_bytes(b"damaged")
     assert np.array_equal(corrupted_errors(runs, data, NAMES, stream=None)[0].error, a.error, equal_nan=True)
+
+
+def test_it_says_how_far_it_is(tmp_path: Path) -> None:
+    said = io.StringIO()
+    corrupted_errors([_run(tmp_path / "a")], _data(), NAMES, stream=said)
+    first, second = said.getvalue().splitlines()
+    assert first == "corrupting: contrast, 1 of 2"
+    assert re.fullmatch(r"corrupting: gaussian_noise, 2 of 2, about \d+ s left", second)
 
 
 def test_the_table_has_clean_each_and_all(tmp_path: Path) -> None:

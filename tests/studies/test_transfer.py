@@ -23,7 +23,10 @@ from isotone.studies.transfer import transfer
             "the study judges errors of one target. Name one column of the second table: --to-target.",
         ),
         ({"to": "b.csv", "tune_lr": -1.0}, "`tune_lr` must be a finite number above 0, got -1.0."),
-        ({"to": "b.csv", "to_rows": -5}, "`to_rows` must be between 0 and 1,000,000,000, got -5."),
+        (
+            {"to": "b.csv", "to_rows": 4},
+            "`to_rows` must be at least 8 training rows, or 0 for all of them, got 4.",
+        ),
         ({"to": "b.csv", "weights": "w"}, "the study sets `weights` itself. Leave it out; --to says what is studied."),
     ],
 )
@@ -60,18 +63,27 @@ def test_the_encoders_are_judged_on_the_second_table(table: Path) -> None:
 def test_some_rows_of_each_table_are_drawn_in_whole_groups(table: Path) -> None:
     pd.read_csv(table).to_csv(table.parent / "b.csv", index=False)
     out = table.parent / "s"
-    page = transfer(
-        table, out=out, to=table.parent / "b.csv", to_group="who", from_rows=60, to_rows=30, seeds=2, quiet=True,
-        **SETTINGS,
-    )  # fmt: skip
-    for name, rows in (("seed0-from60", 60), ("seed1-to30", 30)):
-        part = pd.read_csv(out / "tables" / f"{name}.csv")
-        train = part[part["isotone_split"] == "train"]
+
+    def study(from_rows: int, to_rows: int) -> tuple[str, pd.DataFrame]:
+        page = transfer(
+            table, out=out, to=table.parent / "b.csv", to_group="who", from_rows=from_rows, to_rows=to_rows,
+            quiet=True, **SETTINGS,
+        )  # fmt: skip
+        found = pd.read_csv(out / "study.csv")
+        return page.read_text(), found[found["seed"] == "0"].set_index(["judged by", "arm"])
+
+    text, few = study(60, 30)
+    for name, rows in (("from60", 60), ("to30", 30)):
+        part = pd.read_csv(out / "tables" / f"seed0-{name}.csv")
+        train, test = (part[part["isotone_split"] == side] for side in ("train", "test"))
         assert len(train) == rows
         assert train.groupby("who").size().eq(3).all()
-        assert not set(train["who"]) & set(part.loc[part["isotone_split"] == "test", "who"])
-    text = page.read_text()
-    assert "About 30 training rows of the second table at most" in text
-    found = pd.read_csv(out / "study.csv")
-    test = pd.read_csv(out / "tables" / "seed0-to30.csv")["isotone_split"].eq("test").sum()
-    assert found.loc[found["seed"] == "0", "n"].eq(test).all()
+        assert not set(train["who"]) & set(test["who"])
+        assert few["n"].eq(len(test)).all()
+    assert "About 30 training rows of the second table, or all where it has fewer" in text
+    more = study(60, 45)[1]  # in the same folder: other rows are other runs
+    assert (few["error"] != more["error"]).all()
+    assert more["n"].eq(few["n"]).all()
+    everything = study(0, 1000)[1]
+    assert not (out / "tables" / "seed0-to1000.csv").exists()
+    assert (everything["error"] != more["error"]).all()

@@ -6,8 +6,9 @@ seeded for each image and put back afterwards.
 
 The published strengths are in pixels of images of 224: a blur of 10 pixels leaves nothing of an image of 48. So a
 smaller image is enlarged to about 224 by repeating its pixels, corrupted, and averaged back: what the encoder would see
-had an image of 224 been corrupted and then shrunk. A severity means the same at every stored size, and without a
-corruption the image comes back as it was.
+had an image of 224 been corrupted and then shrunk. Without a corruption it comes back as it was. Since pixels are
+repeated a whole number of times a side becomes 150 to 298; images above 298 are corrupted as they are, so more mildly.
+`pixelate` leaves an image of 56 pixels or fewer nearly as it was: it had no more to lose.
 
 Source: Hendrycks and Dietterich, ICLR 2019, arXiv 1903.12261; run by `imagecorruptions-imaug` (extra `corruptions`).
 """

@@ -114,7 +114,7 @@ def _numbers(dataset: Dataset, predictions: Predictions, h: np.ndarray, seed: in
 
 
 def _by_shot(target: np.ndarray, predicted: np.ndarray, trained: np.ndarray) -> dict[str, Any]:
-    """Errors by how often a target was trained on, with the bins that `isotone compare` takes."""
+    """Errors by how often a target was trained on, in bins by the rule of `isotone compare`."""
     bins = shot_bins([trained[:, 0]])
     found = shots(target, predicted, trained[:, 0], many=bins.many, few=bins.few, width=bins.width)
     return {"by_shot": [asdict(shot) for shot in found], "shot_bins": asdict(bins)}

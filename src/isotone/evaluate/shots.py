@@ -25,10 +25,10 @@ class Shot:
     Args:
         name: all, many, medium or few.
         n: rows.
-        bins: different whole targets among them.
+        bins: different bins of the target among them.
         mae: mean absolute error; NaN without rows.
         g_mean: geometric mean of the absolute errors + 1e-10; NaN without rows.
-        balanced_mae: mean over whole targets of their mean absolute error; NaN without rows.
+        balanced_mae: mean over these bins of their mean absolute error; NaN without rows.
     """
 
     name: str

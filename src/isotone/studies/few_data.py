@@ -147,7 +147,7 @@ def nested(data: Dataset, share: float, seed: int) -> Int[np.ndarray, " m"]:
     if len(rows) < FEWEST:
         raise ConfigError(
             f"a share of {share:g} leaves {len(rows)} of {len(train)} training rows; {FEWEST} are needed. "
-            "Name larger ones: --shares 0.25,0.5,1."
+            "Ask for more of them."
         )
     return rows
 

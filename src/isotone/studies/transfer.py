@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from isotone.check import between, positive
+from isotone.check import positive
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
@@ -23,8 +23,8 @@ from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.run import Run, listed
 from isotone.settings import Settings, table_or_root
 from isotone.studies.derived import write_part
-from isotone.studies.errors import Errors, errors_of, joined
-from isotone.studies.few_data import nested
+from isotone.studies.errors import Errors, absolute_errors, errors_of, joined
+from isotone.studies.few_data import FEWEST, nested
 from isotone.studies.flags import Flag, number, plain, whole
 from isotone.studies.grid import Grid
 from isotone.studies.robustness import interval_words
@@ -148,8 +148,9 @@ def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any]
 def _check(tune_lr: float, from_rows: int, to_rows: int) -> None:
     if tune_lr:
         positive("tune_lr", tune_lr)
-    between("from_rows", from_rows, 0, 1_000_000_000)
-    between("to_rows", to_rows, 0, 1_000_000_000)
+    for name, rows in (("from_rows", from_rows), ("to_rows", to_rows)):
+        if rows != 0 and rows < FEWEST:
+            raise ConfigError(f"`{name}` must be at least {FEWEST} training rows, or 0 for all of them, got {rows}.")
 
 
 def _held(passes: int, rate: float, full: float, from_rows: int, to_rows: int) -> tuple[str, ...]:
@@ -158,7 +159,8 @@ def _held(passes: int, rate: float, full: float, from_rows: int, to_rows: int) -
         f"Fine-tuned: method baseline on the second table, {passes} passes at a learning rate of {rate:g} for every "
         f"start. {SCRATCH.capitalize()}: the same at {full:g}. Neither is tuned.",
         *(
-            f"About {rows:,} training rows of the {which} table at most, in whole groups; each seed draws its own."
+            f"About {rows:,} training rows of the {which} table, or all where it has fewer: whole groups where there "
+            "are groups, drawn by each seed."
             for which, rows in drawn.items()
             if rows
         ),
@@ -170,21 +172,27 @@ def _judged(sweep: Sweep, tuned: Sweep, rate: float, from_rows: int, to_rows: in
     parts: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(sweep.seeds):
         first, _ = _fewer(sweep, from_rows, seed, "from")
-        runs = {arm.name: first.run(arm, seed, "first") for arm in first.arms}
+        runs = {arm.name: first.run(arm, seed, _place("first", from_rows)) for arm in first.arms}
         one = next(iter(runs.values()))
         second, lines = _fewer(_in_form(tuned, one), to_rows, seed, "to")
         data = second.data(seed)
         rows = data.labelled("test")
-        _check_form(data, one.model.shape, second.name)
+        _check_form(data, one.model.shape, tuned.name)
         for arm, run in runs.items():
             error = errors_of(data, rows, _probed(run, data), seed=seed, lines=lines)
             parts.setdefault((arm, "linear probe"), []).append(error)
         for arm in (*runs, SCRATCH):
             start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm])), "lr": rate}
-            run = second.run(Arm(f"tuned {arm}", "baseline", second.settings), seed, **start)
+            own = Arm(f"tuned {arm}", "baseline", second.settings)
+            run = second.run(own, seed, _place("", from_rows, to_rows), **start)
             error = errors_of(data, rows, test_errors(run, data), seed=seed, lines=lines)
             parts.setdefault((arm, "fine-tuned"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
+
+
+def _place(name: str, *rows: int) -> str:
+    """Return where a run stands among those of one folder: runs on other rows are others."""
+    return " ".join([name, *(str(count) for count in rows if any(rows))])
 
 
 def _fewer(sweep: Sweep, rows: int, seed: int, name: str) -> tuple[Sweep, np.ndarray | None]:
@@ -226,7 +234,7 @@ def _probed(run: Run, data: Dataset) -> np.ndarray:
     sides = [data.labelled(side) for side in ("train", "val", "test")]
     h, y = ([x[rows] for rows in sides] for x in (run.model.embed(data.inputs), data.target[:, 0]))
     found = ridge(ProbeData(h[0], y[0], h[1], y[1], h[2], y[2]))
-    return np.abs(found.prediction - y[2])
+    return absolute_errors(data, sides[2], found.prediction[:, None])
 
 
 def _weights(run: Run) -> Path:
