@@ -3,13 +3,12 @@
 import pytest
 
 from isotone.errors import ConfigError
-from isotone.studies.flags import number, numbers, plain, whole, words
+from isotone.studies.flags import numbers, plain, whole, words
 
 
 def test_texts_become_values() -> None:
     assert numbers("shares", "0.25, 1,") == (0.25, 1.0)
     assert words("arms", "baseline,rnc lr=1") == ("baseline", "rnc lr=1")
-    assert number("tune-lr", "0.02") == 0.02
     assert whole("seeds", "3") == 3
     assert plain("same", "steps") == "steps"
 
@@ -21,6 +20,3 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ConfigError) as caught:
         whole("seeds", "2.5")
     assert str(caught.value) == "`seeds` must be a whole number, got '2.5'."
-    with pytest.raises(ConfigError) as caught:
-        number("tune_lr", "slow")
-    assert str(caught.value) == "`tune_lr` must be a number, got 'slow'."

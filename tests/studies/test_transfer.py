@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from studies.conftest import SETTINGS
 
+from isotone.api import load
 from isotone.errors import ConfigError
 from isotone.studies.transfer import transfer
 
@@ -22,7 +23,7 @@ from isotone.studies.transfer import transfer
             {"to": "b.csv", "target": ["y", "a"], "features": ["b", "c"]},
             "the study judges errors of one target. Name one column of the second table: --to-target.",
         ),
-        ({"to": "b.csv", "tune_lr": -1.0}, "`tune_lr` must be a finite number above 0, got -1.0."),
+        ({"to": "b.csv", "tune_lrs": (0.1, -1.0)}, "`tune_lrs` must be a finite number above 0, got -1.0."),
         (
             {"to": "b.csv", "to_rows": 4},
             "`to_rows` must be at least 8 training rows, or 0 for all of them, got 4.",
@@ -49,11 +50,22 @@ def test_the_encoders_are_judged_on_the_second_table(table: Path) -> None:
     assert set(found["judged by"]) == {"linear probe", "fine-tuned"}
     assert set(pd.read_csv(out / "scratch.csv")["arm"]) == {"from scratch", "baseline", "rnc"}
     assert (out / "seed0-first-rnc" / "encoder.safetensors").exists()
-    config = (out / "seed0-tuned-rnc" / "config.yaml").read_text()
+    config = (out / "seed0-tuned-rnc-at-0.02" / "config.yaml").read_text()
     assert "seed0-first-rnc/encoder.safetensors" in config
     assert "\npasses: 3\n" in config
-    assert "\nlr: 0.02\n" in config  # a tenth of what training from scratch takes
-    assert "\nlr: 0.0\n" in (out / "seed0-tuned-from-scratch" / "config.yaml").read_text()
+    assert "\nlr: 0.02\n" in config
+    scores = {}
+    for start in ("rnc", "baseline", "from-scratch"):
+        rates = [
+            load(out / f"seed0-tuned-{start}-at-{rate}") for rate in (0.02, 0.2)
+        ]  # a tenth of the default, and that
+        by_side = [{r["split"]: r["mae"]["value"] for r in x.metrics["rows"] if r["role"] == "model"} for x in rates]
+        scores[start] = min(by_side, key=lambda side: side["val"])["test"]
+    tuned = found[(found["judged by"] == "fine-tuned") & (found["seed"] == "0")].set_index("arm")["error"]
+    assert tuned["rnc"] == pytest.approx(scores["rnc"], rel=1e-5)
+    assert tuned["baseline"] == pytest.approx(scores["baseline"], rel=1e-5)
+    beside = pd.read_csv(out / "scratch.csv").set_index("arm").query("seed == '0'")["error"]
+    assert beside["from scratch"] == pytest.approx(scores["from-scratch"], rel=1e-5)
     text = page.read_text()
     assert "t.csv to b.csv" in text
     assert "Beside training from scratch" in text

@@ -38,18 +38,6 @@ def numbers(name: str, text: str) -> tuple[float, ...]:
         raise ConfigError(f"`{name}` must be numbers with commas between them, got {text!r}.") from None
 
 
-def number(name: str, text: str) -> float:
-    """Return one number.
-
-    Raises:
-        ConfigError: the text is none.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"`{name}` must be a number, got {text!r}.") from None
-
-
 def whole(name: str, text: str) -> int:
     """Return one whole number.
 

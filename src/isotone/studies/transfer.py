@@ -1,8 +1,8 @@
 """Transfer: an encoder trained on one table, judged on another with a linear probe and with fine-tuning.
 
 The linear probe is a ridge regression on the frozen encoder, its penalty picked on validation. Fine-tuning is the
-`baseline` method on the second table, started from the encoder's weights at a tenth of the learning rate, as
-`--scheme finetune` is; beside it stands the same from scratch, at the whole rate.
+`baseline` method on the second table, started from the encoder's weights; beside it stands the same from scratch. Each
+start has the same learning rates, of which validation picks: one that suits a random start can lose a good one.
 
 Source: Zha et al. 2023, arXiv 2210.01189, section 5.4 and table 4.
 """
@@ -18,17 +18,17 @@ from isotone.check import positive
 from isotone.errors import ConfigError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
-from isotone.records import Dataset
+from isotone.records import Dataset, Split
 from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.run import Run, listed
 from isotone.settings import Settings, table_or_root
 from isotone.studies.derived import write_part
 from isotone.studies.errors import Errors, absolute_errors, errors_of, joined
 from isotone.studies.few_data import FEWEST, nested
-from isotone.studies.flags import Flag, number, plain, whole
+from isotone.studies.flags import Flag, numbers, plain, whole
 from isotone.studies.grid import Grid
 from isotone.studies.robustness import interval_words
-from isotone.studies.sweep import ARMS, Arm, Sweep, test_errors
+from isotone.studies.sweep import ARMS, Arm, Sweep
 from isotone.train.schedule import nominal_lr
 
 SCRATCH = "from scratch"
@@ -47,7 +47,7 @@ FLAGS = {
     "--from-rows": Flag("training rows of the first table that are used (default: all)", whole),
     "--to-rows": Flag("training rows of the second table that are used (default: all)", whole),
     "--tune-passes": Flag("passes of fine-tuning (default: --passes)", whole),
-    "--tune-lr": Flag("learning rate of fine-tuning (default: a tenth of what training from scratch has)", number),
+    "--tune-lrs": Flag("learning rates of fine-tuning, validation picks (default: --lr and a tenth of it)", numbers),
 }
 PUBLISHED = Table(
     "As published",
@@ -69,7 +69,7 @@ def transfer(
     from_rows: int = 0,
     to_rows: int = 0,
     tune_passes: int = 0,
-    tune_lr: float = 0.0,
+    tune_lrs: Sequence[float] = (),
     arms: Sequence[str] = ARMS,
     seeds: int = 1,
     command: str = "",
@@ -86,7 +86,7 @@ def transfer(
         from_rows: training rows of the first table that are used, whole groups; 0 takes all. Each seed draws its own.
         to_rows: the same of the second table.
         tune_passes: of fine-tuning; 0 takes those of the first training.
-        tune_lr: learning rate of fine-tuning; 0 takes a tenth of what training from scratch has.
+        tune_lrs: learning rates of fine-tuning and from scratch, picked on validation; none: `lr` and a tenth of it.
         arms: as in `isotone.studies.robustness`.
         seeds: number of seeds, from 0 on.
         command: written on the page.
@@ -104,21 +104,21 @@ def transfer(
     """
     own = {name.removeprefix("to_"): settings.pop(name) for name in list(settings) if name.startswith("to_")}
     sweep = Sweep.of(table, out, arms, seeds, settings, quiet=quiet, sets=SETS)
-    _check(tune_lr, from_rows, to_rows)
+    _check(tune_lrs, from_rows, to_rows)
     second = _second(settings, sweep.resolved(sweep.arms[0]), listed(own), tune_passes)
     tuned = Sweep.of(_where(to, to_root, own.get("dataset")), out, ["baseline"], seeds, second, quiet=quiet)
     scratch = tuned.resolved(tuned.arms[0])
-    targets, full = scratch.data.target, nominal_lr(scratch.method, scratch.train)
+    targets, own_lr = scratch.data.target, nominal_lr(scratch.method, scratch.train)
     if len(targets) != 1:
         raise ConfigError("the study judges errors of one target. Name one column of the second table: --to-target.")
-    rate, unit = tune_lr or full / 10, targets[0]
-    cells = _judged(sweep, tuned, rate, from_rows, to_rows)
+    rates, unit = tuple(tune_lrs) or (own_lr / 10, own_lr), targets[0]
+    cells = _judged(sweep, tuned, rates, from_rows, to_rows)
     names, name = [arm.name for arm in sweep.arms], f"{sweep.name} to {tuned.name}"
     grid = Grid.of(names, ["linear probe", "fine-tuned"], cells, unit)
     beside = Grid.of([SCRATCH, *names], ["fine-tuned"], cells, unit)
     grid.write(sweep.out / "study.csv", "judged by")
     beside.write(sweep.out / "scratch.csv", "judged by")
-    held = _held(scratch.train.passes, rate, full, from_rows, to_rows)
+    held = _held(scratch.train.passes, rates, from_rows, to_rows)
     return write_study(sweep.out / "study.html", _page(grid, beside, name, command, seeds, held))
 
 
@@ -145,19 +145,19 @@ def _second(settings: Mapping[str, Any], first: Settings, own: Mapping[str, Any]
     return {**kept, **alike, "geometry": settings.get("geometry", "line"), **own}
 
 
-def _check(tune_lr: float, from_rows: int, to_rows: int) -> None:
-    if tune_lr:
-        positive("tune_lr", tune_lr)
+def _check(tune_lrs: Sequence[float], from_rows: int, to_rows: int) -> None:
+    for rate in tune_lrs:
+        positive("tune_lrs", rate)
     for name, rows in (("from_rows", from_rows), ("to_rows", to_rows)):
         if rows != 0 and rows < FEWEST:
             raise ConfigError(f"`{name}` must be at least {FEWEST} training rows, or 0 for all of them, got {rows}.")
 
 
-def _held(passes: int, rate: float, full: float, from_rows: int, to_rows: int) -> tuple[str, ...]:
+def _held(passes: int, rates: Sequence[float], from_rows: int, to_rows: int) -> tuple[str, ...]:
     drawn = {"first": from_rows, "second": to_rows}
     return (
-        f"Fine-tuned: method baseline on the second table, {passes} passes at a learning rate of {rate:g} for every "
-        f"start. {SCRATCH.capitalize()}: the same at {full:g}. Neither is tuned.",
+        f"Fine-tuned and {SCRATCH}: method baseline on the second table, {passes} passes, learning rate "
+        f"{' or '.join(f'{rate:g}' for rate in rates)}, by the validation error of each start and seed.",
         *(
             f"About {rows:,} training rows of the {which} table, or all where it has fewer: whole groups where there "
             "are groups, drawn by each seed."
@@ -167,7 +167,9 @@ def _held(passes: int, rate: float, full: float, from_rows: int, to_rows: int) -
     )
 
 
-def _judged(sweep: Sweep, tuned: Sweep, rate: float, from_rows: int, to_rows: int) -> dict[tuple[str, str], Errors]:
+def _judged(
+    sweep: Sweep, tuned: Sweep, rates: Sequence[float], from_rows: int, to_rows: int
+) -> dict[tuple[str, str], Errors]:
     """Return the errors by (arm, way of judging) on the second table."""
     parts: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(sweep.seeds):
@@ -182,10 +184,16 @@ def _judged(sweep: Sweep, tuned: Sweep, rate: float, from_rows: int, to_rows: in
             error = errors_of(data, rows, _probed(run, data), seed=seed, lines=lines)
             parts.setdefault((arm, "linear probe"), []).append(error)
         for arm in (*runs, SCRATCH):
-            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm])), "lr": rate}
-            own = Arm(f"tuned {arm}", "baseline", second.settings)
-            run = second.run(own, seed, _place("", from_rows, to_rows), **start)
-            error = errors_of(data, rows, test_errors(run, data), seed=seed, lines=lines)
+            start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
+            tries = [
+                second.run(
+                    Arm(f"tuned {arm} at {rate:g}", "baseline", second.settings),
+                    seed, _place("", from_rows, to_rows), lr=rate, **start,
+                )
+                for rate in rates
+            ]  # fmt: skip
+            best = min(tries, key=lambda run: float(_errors(run, data, "val").mean()))
+            error = errors_of(data, rows, _errors(best, data, "test"), seed=seed, lines=lines)
             parts.setdefault((arm, "fine-tuned"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
 
@@ -227,6 +235,12 @@ def _check_form(data: Dataset, shape: tuple[int, ...], to: str) -> None:
             f"the encoder takes inputs of shape {shape}, and {to} holds {data.kind} of shape {came}. "
             "Give a second table of the same form."
         )
+
+
+def _errors(run: Run, data: Dataset, side: Split) -> np.ndarray:
+    """Return the errors of a run on the labelled rows of a side."""
+    rows = data.labelled(side)
+    return absolute_errors(data, rows, run.model.answers(run.model.embed(data.inputs[rows])))
 
 
 def _probed(run: Run, data: Dataset) -> np.ndarray:
