@@ -49,4 +49,14 @@ def test_nothing_inside_is_trained_on(table: Path) -> None:
     found = pd.read_csv(out / "study.csv")
     assert set(found["n"]) == {inside}
     assert set(pd.read_csv(out / "outside.csv")["n"]) == {len(kept["test"]) - inside}
-    assert "Never shown 40:60%: rnc" in page.read_text()
+    text = page.read_text()
+    assert "Never shown 40:60%: rnc" in text
+    beside = pd.read_csv(out / "constants.csv").query("seed == '0'").set_index("arm")["error"]
+    truth = kept["test"][(kept["test"] > low) & (kept["test"] < high)]
+    for name, value in (("median", kept["train"].median()), ("mean", kept["train"].mean())):
+        assert beside[name] == pytest.approx((truth - value).abs().mean(), rel=1e-5)
+    assert beside["rnc"] == pytest.approx(found.query("seed == '0' and arm == 'rnc'")["error"].item())
+    best = beside[["median", "mean"]].idxmin()
+    below = [arm for arm in ("baseline", "rnc") if beside[arm] < beside[best]]
+    assert f"The {best} of the targets shown has" in text
+    assert (f"below that: {', '.join(below)}" if below else "no arm is below that") in text

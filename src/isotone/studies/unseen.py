@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from isotone.errors import ConfigError
+from isotone.evaluate.angles import constants
 from isotone.records import Dataset
 from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.studies.derived import write_part
-from isotone.studies.errors import Errors, errors_of, joined
+from isotone.studies.errors import Errors, absolute_errors, errors_of, joined
 from isotone.studies.few_data import FEWEST
 from isotone.studies.flags import Flag, words
-from isotone.studies.grid import Grid
+from isotone.studies.grid import Grid, number
 from isotone.studies.robustness import interval_words
 from isotone.studies.sweep import ARMS, Sweep, slug, test_errors
 
+CONSTANTS = ("median", "mean")
 RANGES = ("40:60%", "80:100%", "15:25%+45:55%+75:85%")
 FLAGS = {
     "--remove": Flag(
@@ -130,14 +132,16 @@ def unseen(
     grids = [Grid.of(names, list(remove), side, data.target_names[0]) for side in cells]
     grids[0].write(sweep.out / "study.csv", "removed")
     grids[1].write(sweep.out / "outside.csv", "removed")
-    return write_study(sweep.out / "study.html", _page(grids[0], grids[1], data.name, command, seeds))
+    beside = Grid.of([*CONSTANTS, *names], list(remove), cells[0], data.target_names[0])
+    beside.write(sweep.out / "constants.csv", "removed")
+    return write_study(sweep.out / "study.html", _page(*grids, beside, data.name, command, seeds))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
 def _judged(sweep: Sweep, ranges: Sequence[Range]) -> list[dict[tuple[str, str], Errors]]:
-    """Return the errors by (arm, range) of the test rows inside the range, and of those outside."""
+    """Return the errors by (arm or constant, range) of the test rows inside the range, and of those outside."""
     inside: dict[tuple[str, str], list[Errors]] = {}
     outside: dict[tuple[str, str], list[Errors]] = {}
     for seed in range(sweep.seeds):
@@ -149,6 +153,8 @@ def _judged(sweep: Sweep, ranges: Sequence[Range]) -> list[dict[tuple[str, str],
             path = sweep.out / "tables" / f"seed{seed}-{slug(place)}"
             reading = sweep.resolved(sweep.arms[0]).data
             part = write_part(path, sweep.table, data, reading, left[0].tolist(), left[1].tolist())
+            for name, error in _constants(data, hole).items():
+                inside.setdefault((name, one.name), []).append(errors_of(data, _held(data, hole), error, seed=seed))
             for arm in sweep.arms:
                 run = sweep.run(arm, seed, place, part.path, **part.settings)
                 own = sweep.data_of(run, part.path)
@@ -158,6 +164,19 @@ def _judged(sweep: Sweep, ranges: Sequence[Range]) -> list[dict[tuple[str, str],
                     cell = errors_of(own, rows[chosen], error[chosen], seed=seed, lines=part.lines)
                     kept.setdefault((arm.name, one.name), []).append(cell)
     return [{key: joined(each) for key, each in cells.items()} for cells in (inside, outside)]
+
+
+def _held(data: Dataset, hole: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " t"]:
+    """Return the test rows inside the range."""
+    rows = data.labelled("test")
+    return rows[hole[rows]]
+
+
+def _constants(data: Dataset, hole: Bool[np.ndarray, " n"]) -> dict[str, Float[np.ndarray, " t"]]:
+    """Return the errors inside the range of answering with the median and the mean of the training targets outside."""
+    train, rows = data.labelled("train"), _held(data, hole)
+    found = constants(data.target[train[~hole[train]]], data.geometry)
+    return {name: absolute_errors(data, rows, np.broadcast_to(found[name], (len(rows), 1))) for name in CONSTANTS}
 
 
 def _hole(data: Dataset, one: Range) -> Bool[np.ndarray, " n"]:
@@ -174,7 +193,16 @@ def _hole(data: Dataset, one: Range) -> Bool[np.ndarray, " n"]:
     return hole
 
 
-def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> Study:
+def _told(beside: Grid, place: str) -> str:
+    """Say which arms are better inside the range than the better constant: a middle range is easy to guess."""
+    error = {name: beside.error(name, place).value for name in beside.arms}
+    best = min(CONSTANTS, key=error.__getitem__)
+    below = [beside.title(arm) for arm in beside.arms if error[arm] < error[best]]
+    told = f"below that: {', '.join(below)}" if below else "no arm is below that"
+    return f"The {best} of the targets shown has {number(error[best])} {beside.unit} inside {place}: {told}."
+
+
+def _page(inside: Grid, outside: Grid, beside: Grid, name: str, command: str, seeds: int) -> Study:
     answer = [inside.verdict(arm, place, f"Never shown {place}") for arm in inside.arms[1:] for place in inside.places]
     better = sum(inside.gap(arm, place).low > 0 for arm in inside.arms[1:] for place in inside.places)
     worse = sum(inside.gap(arm, place).high < 0 for arm in inside.arms[1:] for place in inside.places)
@@ -185,6 +213,7 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
     )
     if of > 1:
         answer.insert(0, lead)
+    answer += [_told(beside, place) for place in inside.places]
     return Study(
         title="Unseen targets",
         question=(
@@ -204,6 +233,12 @@ def _page(inside: Grid, outside: Grid, name: str, command: str, seeds: int) -> S
         ),
         data=name,
         tables=(
+            Table(
+                "Inside, beside the median and the mean of the targets shown",
+                beside.columns("left out, error inside"),
+                beside.rows(),
+                "Who answers near the middle is near a middle range without having learned anything.",
+            ),
             Table("Outside the range, which was shown", outside.columns("left out, error outside"), outside.rows()),
         ),
         held=(
