@@ -58,5 +58,5 @@ def test_nothing_inside_is_trained_on(table: Path) -> None:
     assert beside["rnc"] == pytest.approx(found.query("seed == '0' and arm == 'rnc'")["error"].item())
     best = beside[["median", "mean"]].idxmin()
     below = [arm for arm in ("baseline", "rnc") if beside[arm] < beside[best]]
-    assert f"The {best} of the targets shown has" in text
+    assert f"Answering 40:60% with the {best} of the targets shown has an error of" in text
     assert (f"below that: {', '.join(below)}" if below else "no arm is below that") in text

@@ -23,7 +23,7 @@ from isotone.studies.derived import write_part
 from isotone.studies.errors import Errors, absolute_errors, errors_of, joined
 from isotone.studies.few_data import FEWEST
 from isotone.studies.flags import Flag, words
-from isotone.studies.grid import Grid, number
+from isotone.studies.grid import Grid, bounds, number
 from isotone.studies.robustness import interval_words
 from isotone.studies.sweep import ARMS, Sweep, slug, test_errors
 
@@ -199,7 +199,8 @@ def _told(beside: Grid, place: str) -> str:
     best = min(CONSTANTS, key=error.__getitem__)
     below = [beside.title(arm) for arm in beside.arms if error[arm] < error[best]]
     told = f"below that: {', '.join(below)}" if below else "no arm is below that"
-    return f"The {best} of the targets shown has {number(error[best])} {beside.unit} inside {place}: {told}."
+    constant = f"Answering {place} with the {best} of the targets shown has an error of"
+    return f"{constant} {number(error[best])} {beside.unit}: {told}."
 
 
 def _page(inside: Grid, outside: Grid, beside: Grid, name: str, command: str, seeds: int) -> Study:
@@ -235,8 +236,8 @@ def _page(inside: Grid, outside: Grid, beside: Grid, name: str, command: str, se
         tables=(
             Table(
                 "Inside, beside the median and the mean of the targets shown",
-                beside.columns("left out, error inside"),
-                beside.rows(),
+                ("left out, error inside", *map(beside.title, beside.arms)),
+                tuple((place, *(bounds(beside.error(arm, place)) for arm in beside.arms)) for place in beside.places),
                 "Who answers near the middle is near a middle range without having learned anything.",
             ),
             Table("Outside the range, which was shown", outside.columns("left out, error outside"), outside.rows()),
