@@ -7,7 +7,7 @@ import pytest
 from studies.conftest import SETTINGS
 
 from isotone.api import load
-from isotone.errors import ConfigError
+from isotone.errors import ConfigError, DivergenceError
 from isotone.studies.transfer import transfer
 
 
@@ -99,3 +99,19 @@ def test_some_rows_of_each_table_are_drawn_in_whole_groups(table: Path) -> None:
     everything = study(0, 1000)[1]
     assert not (out / "tables" / "seed0-to1000.csv").exists()
     assert (everything["error"] != more["error"]).all()
+
+
+@pytest.mark.slow
+def test_a_rate_that_diverges_is_left_aside(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.read_csv(table).to_csv(table.parent / "b.csv", index=False)
+    settings = {**SETTINGS, "arms": ("baseline",), "to": table.parent / "b.csv", "out": table.parent / "s"}
+    transfer(table, tune_lrs=(0.02, 1e30), **settings)
+    said = capsys.readouterr().err
+    assert "note: tuned baseline diverged at a learning rate of 1e+30, seed 0" in said
+    assert "note: tuned from scratch diverged" in said
+    found = pd.read_csv(table.parent / "s" / "study.csv").query("seed == '0'").set_index("judged by")["error"]
+    run = load(table.parent / "s" / "seed0-tuned-baseline-at-0.02")
+    test = [r["mae"]["value"] for r in run.metrics["rows"] if (r["role"], r["split"]) == ("model", "test")]
+    assert found["fine-tuned"] == pytest.approx(test[0], rel=1e-5)
+    with pytest.raises(DivergenceError):
+        transfer(table, tune_lrs=(1e30,), **{**settings, "out": table.parent / "all", "quiet": True})

@@ -7,6 +7,7 @@ start has the same learning rates, of which validation picks: one that suits a r
 Source: Zha et al. 2023, arXiv 2210.01189, section 5.4 and table 4.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from isotone.check import positive
-from isotone.errors import ConfigError
+from isotone.errors import ConfigError, DivergenceError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
 from isotone.records import Dataset, Split
@@ -185,17 +186,33 @@ def _judged(
             parts.setdefault((arm, "linear probe"), []).append(error)
         for arm in (*runs, SCRATCH):
             start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
-            tries = [
-                second.run(
-                    Arm(f"tuned {arm} at {rate:g}", "baseline", second.settings),
-                    seed, _place("", from_rows, to_rows), lr=rate, **start,
-                )
-                for rate in rates
-            ]  # fmt: skip
-            best = min(tries, key=lambda run: float(_errors(run, data, "val").mean()))
+            own = Arm(f"tuned {arm}", "baseline", second.settings)
+            best = _best(second, own, seed, data, rates, place=_place("", from_rows, to_rows), **start)
             error = errors_of(data, rows, _errors(best, data, "test"), seed=seed, lines=lines)
             parts.setdefault((arm, "fine-tuned"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
+
+
+def _best(
+    second: Sweep, arm: Arm, seed: int, data: Dataset, rates: Sequence[float], *, place: str, **start: Any
+) -> Run:
+    """Return the run with the lowest validation error over the learning rates; one that diverges is left aside.
+
+    Raises:
+        DivergenceError: all did.
+    """
+    runs: list[Run] = []
+    failed: DivergenceError | None = None
+    for rate in rates:
+        try:
+            runs.append(second.run(replace(arm, name=f"{arm.name} at {rate:g}"), seed, place, lr=rate, **start))
+        except DivergenceError as error:
+            failed = error
+            if not second.quiet:
+                sys.stderr.write(f"note: {arm.name} diverged at a learning rate of {rate:g}, seed {seed}\n")
+    if failed is not None and not runs:
+        raise failed
+    return min(runs, key=lambda run: float(_errors(run, data, "val").mean()))
 
 
 def _place(name: str, *rows: int) -> str:

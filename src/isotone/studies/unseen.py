@@ -198,7 +198,7 @@ def _told(beside: Grid, place: str) -> str:
     error = {name: beside.error(name, place).value for name in beside.arms}
     best = min(CONSTANTS, key=error.__getitem__)
     below = [beside.title(arm) for arm in beside.arms if error[arm] < error[best]]
-    told = f"below that: {', '.join(below)}" if below else "no arm is below that"
+    told = f"below that in the mean: {', '.join(below)}" if below else "no arm is below that in the mean"
     constant = f"Answering {place} with the {best} of the targets shown has an error of"
     return f"{constant} {number(error[best])} {beside.unit}: {told}."
 
