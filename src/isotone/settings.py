@@ -82,7 +82,7 @@ def build_parser(parts: Sequence[type[Any]], prog: str, own: Mapping[str, str]) 
         prog: shown in the help.
         own: the verb's own arguments and their help; a name without hyphens is positional.
     """
-    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
     parser.add_argument(
         "--config", help="YAML with any settings, such as a run's config.yaml, or a recipe's name; flags win."
     )

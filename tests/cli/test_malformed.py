@@ -62,6 +62,7 @@ def test_a_damaged_table(verb: str, name: str, damage: Damage, named: str, table
 
 
 FLAGS: list[tuple[list[str], str]] = [
+    (["--passe", "3"], "there is no flag '--passe'. Did you mean '--passes'? `isotone fit --help` lists them."),
     (["--traget", "grey"], "there is no flag '--traget'. Did you mean '--target'? `isotone fit --help` lists them."),
     (["--target", "gray"], "'grey'"),
     (["--target", "grey", "--group", "perosn"], "'person'"),

@@ -52,6 +52,17 @@ def test_the_study_and_one_run(
     assert len(pd.read_csv(out / "seed0-rnc" / "corruptions.csv")) == 6 + 19 * 5
 
 
+def test_what_cannot_be_judged_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    table, rows = _table(tmp_path), tmp_path / "rows.csv"
+    pd.DataFrame({"a": np.arange(60.0), "light": np.arange(60.0)}).to_csv(rows, index=False)
+    with pytest.raises(ConfigError, match=r"there is no corruption 'fogg'; .* Did you mean 'fog'\?$"):
+        robustness(table, out=tmp_path / "s", corruptions=("fogg",), quiet=True, **SETTINGS)
+    with pytest.raises(ConfigError, match=r"^corruptions are of images, and rows.csv holds rows\.$"):
+        robustness(rows, out=tmp_path / "s", quiet=True, target=["light"], features=["a"], passes=2)
+    assert not (tmp_path / "s").exists()
+
+
 def test_corruptions_alone_take_no_other_labels() -> None:
     with pytest.raises(ConfigError) as caught:
         evaluate(["runs/a", "--corruptions", "--target", "y"])

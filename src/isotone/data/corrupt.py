@@ -13,7 +13,7 @@ repeated a whole number of times a side becomes 150 to 298; images above 298 are
 Source: Hendrycks and Dietterich, ICLR 2019, arXiv 1903.12261; run by `imagecorruptions-imaug` (extra `corruptions`).
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -55,7 +55,9 @@ def corrupt(
         >>> corrupt(grey, "contrast", 3, rows=np.arange(2)).shape
         (2, 32, 32, 1)
     """
-    _check(name, severity)
+    check_names([name])
+    if severity not in SEVERITIES:
+        raise ConfigError(f"the severity of a corruption must be 1, 2, 3, 4 or 5, got {severity}.")
     change = _loaded()
     result = np.empty_like(images)
     height, width, channels = images.shape[1:]
@@ -70,16 +72,17 @@ def corrupt(
     return result
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise a ConfigError where there is no such corruption, or the extra is not installed: before any training."""
+    for name in names:
+        if name not in CORRUPTIONS:
+            raise ConfigError(
+                f"there is no corruption {name!r}; there are {', '.join(CORRUPTIONS)}.{nearest(name, CORRUPTIONS)}"
+            )
+    _loaded()
+
+
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def _check(name: str, severity: int) -> None:
-    if name not in CORRUPTIONS:
-        raise ConfigError(
-            f"there is no corruption {name!r}; there are {', '.join(CORRUPTIONS)}.{nearest(name, CORRUPTIONS)}"
-        )
-    if severity not in SEVERITIES:
-        raise ConfigError(f"the severity of a corruption must be 1, 2, 3, 4 or 5, got {severity}.")
 
 
 def _loaded() -> Callable[[np.ndarray, int, str, dict[str, int]], np.ndarray]:

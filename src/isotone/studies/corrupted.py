@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from isotone.data.corrupt import CORRUPTIONS, REFERENCE, SEVERITIES, corrupt
+from isotone.data.corrupt import CORRUPTIONS, REFERENCE, SEVERITIES, check_names, corrupt
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
 from isotone.evaluate.metrics import Interval, bootstrap
@@ -64,6 +64,19 @@ def check_data(run: Run, data: Dataset) -> None:
         raise ConfigError(f"the data are not those that {run.folder} was started with. Bring them back.")
 
 
+def check_corruptible(data: Dataset, names: Sequence[str]) -> None:
+    """Refuse what cannot be judged on corrupted images, before anything is trained for it.
+
+    Raises:
+        ConfigError: no images, no labelled test rows, an unknown corruption, or the extra is not installed.
+    """
+    if data.kind != "image":
+        raise ConfigError(f"corruptions are of images, and {data.name} holds {data.kind}.")
+    if not len(data.labelled("test")):
+        raise ConfigError(f"corruptions are judged on test rows with labels, and {data.name} has none.")
+    check_names(names)
+
+
 def corrupted_errors(
     runs: Sequence[Run], data: Dataset, names: Sequence[str] = CORRUPTIONS, *, stream: TextIO | None = sys.stderr
 ) -> list[Corrupted]:
@@ -80,18 +93,15 @@ def corrupted_errors(
     Raises:
         ConfigError: no images, no labels, other data, or the extra `corruptions` is not installed.
     """
-    if data.kind != "image":
-        raise ConfigError(f"corruptions are of images, and {data.name} holds {data.kind}.")
+    check_corruptible(data, names)
     rows = data.labelled("test")
-    if not len(rows):
-        raise ConfigError(f"corruptions are judged on test rows with labels, and {data.name} has none.")
     for run in runs:
         check_data(run, data)
     found = [_kept(run, data) or _clean(run, data, rows) for run in runs]
-    todo = [name for name in names if not _done(found, name)]
+    places = {name: CORRUPTIONS.index(name) for name in names}
+    todo = [name for name in names if not all(np.isfinite(one.error[places[name]]).all() for one in found)]
     began = time.monotonic()
     for count, name in enumerate(todo):
-        place = CORRUPTIONS.index(name) if name in CORRUPTIONS else -1
         if stream is not None:
             each = (time.monotonic() - began) / max(count, 1)
             left = f", about {duration((len(todo) - count) * each)} left" if count else ""
@@ -102,7 +112,7 @@ def corrupted_errors(
                 images = corrupt(data.inputs[part], name, severity, rows=part)
                 for run, one in zip(runs, found, strict=True):
                     answers = run.model.answers(run.model.embed(images))
-                    one.error[place, column, start : start + CHUNK] = absolute_errors(data, part, answers)
+                    one.error[places[name], column, start : start + CHUNK] = absolute_errors(data, part, answers)
         for run, one in zip(runs, found, strict=True):
             _keep(run, data, one)
     return found
@@ -133,11 +143,6 @@ def corruption_table(found: Corrupted, data: Dataset, *, seed: int) -> pd.DataFr
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def _done(found: Sequence[Corrupted], name: str) -> bool:
-    """Tell whether the errors under a corruption were read for all runs; one that there is not is refused later."""
-    return name in CORRUPTIONS and all(np.isfinite(one.error[CORRUPTIONS.index(name)]).all() for one in found)
 
 
 def _line(found: Interval) -> dict[str, float]:

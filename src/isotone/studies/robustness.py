@@ -15,7 +15,7 @@ import numpy as np
 
 from isotone.data.corrupt import CORRUPTIONS, REFERENCE, SEVERITIES
 from isotone.report.study import Study, Table, line_figure, write_study
-from isotone.studies.corrupted import Corrupted, corrupted_errors
+from isotone.studies.corrupted import Corrupted, check_corruptible, corrupted_errors
 from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, words
 from isotone.studies.grid import Grid
@@ -65,8 +65,9 @@ def robustness(
     parts: dict[tuple[str, str], list[Errors]] = {}
     name = unit = ""
     for seed in range(seeds):
-        runs = [sweep.run(arm, seed) for arm in sweep.arms]
         data = sweep.data(seed)
+        check_corruptible(data, corruptions)
+        runs = [sweep.run(arm, seed) for arm in sweep.arms]
         name, unit, rows = data.name, unit_of(data.target_names), data.labelled("test")
         found = corrupted_errors(runs, data, corruptions, stream=None if quiet else sys.stderr)
         for arm, one in zip(sweep.arms, found, strict=True):
