@@ -129,12 +129,12 @@ def unseen(
         raise ConfigError("the study leaves out ranges of one target. Name one column: --target.")
     data, cells = sweep.data(0), _judged(sweep, ranges)
     names = [arm.name for arm in sweep.arms]
-    grids = [Grid.of(names, list(remove), side, data.target_names[0]) for side in cells]
-    grids[0].write(sweep.out / "study.csv", "removed")
-    grids[1].write(sweep.out / "outside.csv", "removed")
+    inside, outside = (Grid.of(names, list(remove), side, data.target_names[0]) for side in cells)
+    inside.write(sweep.out / "study.csv", "removed")
+    outside.write(sweep.out / "outside.csv", "removed")
     beside = Grid.of([*CONSTANTS, *names], list(remove), cells[0], data.target_names[0])
     beside.write(sweep.out / "constants.csv", "removed")
-    return write_study(sweep.out / "study.html", _page(*grids, beside, data.name, command, seeds))
+    return write_study(sweep.out / "study.html", _page(inside, outside, beside, data.name, command, seeds))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
