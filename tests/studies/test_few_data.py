@@ -29,7 +29,9 @@ def test_shares_are_nested_and_hold_whole_groups(table: Path) -> None:
     assert set(nested(data, 0.5, 1).tolist()) != parts[0.5]
     with pytest.raises(ConfigError) as caught:
         nested(data, 0.05, 0)
-    assert str(caught.value) == ("a share of 0.05 leaves 3 of 84 training rows; 8 are needed. Ask for more of them.")
+    assert str(caught.value) == (
+        "a share of 0.05 leaves 3 of 84 training rows; 8 are needed. Name a larger share, or more rows."
+    )
 
 
 def _sizes(whole: int, *rows: int) -> dict[tuple[int, float], Size]:

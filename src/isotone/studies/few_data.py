@@ -28,7 +28,7 @@ from isotone.studies.errors import Errors, errors_of, joined
 from isotone.studies.flags import Flag, numbers, plain
 from isotone.studies.grid import Grid, number
 from isotone.studies.robustness import interval_words, unit_of
-from isotone.studies.sweep import ARMS, Sweep, test_errors
+from isotone.studies.sweep import ARMS, Sweep, run_errors
 from isotone.train.loop import training_rows
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -147,7 +147,7 @@ def nested(data: Dataset, share: float, seed: int) -> Int[np.ndarray, " m"]:
     if len(rows) < FEWEST:
         raise ConfigError(
             f"a share of {share:g} leaves {len(rows)} of {len(train)} training rows; {FEWEST} are needed. "
-            "Ask for more of them."
+            "Name a larger share, or more rows."
         )
     return rows
 
@@ -196,7 +196,7 @@ def _judged(
             changes = {**part.settings, "passes": length.passes, "batch_size": length.batch_size}
             run = sweep.run(arm, seed, f"train{share:g}", part.path, **changes)
             own = sweep.data_of(run, part.path)
-            error = errors_of(own, own.labelled("test"), test_errors(run, own), seed=seed, lines=part.lines)
+            error = errors_of(own, own.labelled("test"), run_errors(run, own), seed=seed, lines=part.lines)
             parts.setdefault((arm.name, f"{share:g}"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
 

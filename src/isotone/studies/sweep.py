@@ -6,12 +6,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from jaxtyping import Float
 
 from isotone import check
 from isotone.data.load import load_table
 from isotone.errors import ConfigError
-from isotone.records import Dataset
+from isotone.records import Dataset, Split
 from isotone.run import Run
 from isotone.settings import Settings, parts_of, resolve, with_card
 from isotone.studies.cells import cell
@@ -158,13 +160,13 @@ class Sweep:
         for seed in range(self.seeds):
             run, data = self.run(arm, seed, place, **changes), self.data(seed)
             rows = data.labelled("test")
-            parts.append(errors_of(data, rows, test_errors(run, data), seed=seed))
+            parts.append(errors_of(data, rows, run_errors(run, data), seed=seed))
         return joined(parts)
 
 
-def test_errors(run: Run, data: Dataset) -> Any:
-    """Return the error (t,) of each labelled test row under a run."""
-    rows = data.labelled("test")
+def run_errors(run: Run, data: Dataset, side: Split = "test") -> Float[np.ndarray, " t"]:
+    """Return the error (t,) of each labelled row of a side under a run."""
+    rows = data.labelled(side)
     return absolute_errors(data, rows, run.model.answers(run.model.embed(data.inputs[rows])))
 
 

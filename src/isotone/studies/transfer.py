@@ -19,7 +19,7 @@ from isotone.check import positive
 from isotone.errors import ConfigError, DivergenceError
 from isotone.evaluate.linear import ridge
 from isotone.evaluate.probe import ProbeData
-from isotone.records import Dataset, Split
+from isotone.records import Dataset
 from isotone.report.study import Study, Table, line_figure, write_study
 from isotone.run import Run, listed
 from isotone.settings import Settings, table_or_root
@@ -29,7 +29,7 @@ from isotone.studies.few_data import FEWEST, nested
 from isotone.studies.flags import Flag, numbers, plain, whole
 from isotone.studies.grid import Grid
 from isotone.studies.robustness import interval_words
-from isotone.studies.sweep import ARMS, Arm, Sweep
+from isotone.studies.sweep import ARMS, Arm, Sweep, run_errors
 from isotone.train.schedule import nominal_lr
 
 SCRATCH = "from scratch"
@@ -188,7 +188,7 @@ def _judged(
             start: dict[str, Any] = {} if arm == SCRATCH else {"weights": str(_weights(runs[arm]))}
             own = Arm(f"tuned {arm}", "baseline", second.settings)
             best = _best(second, own, seed, data, rates, place=_place("", from_rows, to_rows), **start)
-            error = errors_of(data, rows, _errors(best, data, "test"), seed=seed, lines=lines)
+            error = errors_of(data, rows, run_errors(best, data), seed=seed, lines=lines)
             parts.setdefault((arm, "fine-tuned"), []).append(error)
     return {key: joined(each) for key, each in parts.items()}
 
@@ -212,7 +212,7 @@ def _best(
                 sys.stderr.write(f"note: {arm.name} diverged at a learning rate of {rate:g}, seed {seed}\n")
     if failed is not None and not runs:
         raise failed
-    return min(runs, key=lambda run: float(_errors(run, data, "val").mean()))
+    return min(runs, key=lambda run: float(run_errors(run, data, "val").mean()))
 
 
 def _place(name: str, *rows: int) -> str:
@@ -252,12 +252,6 @@ def _check_form(data: Dataset, shape: tuple[int, ...], to: str) -> None:
             f"the encoder takes inputs of shape {shape}, and {to} holds {data.kind} of shape {came}. "
             "Give a second table of the same form."
         )
-
-
-def _errors(run: Run, data: Dataset, side: Split) -> np.ndarray:
-    """Return the errors of a run on the labelled rows of a side."""
-    rows = data.labelled(side)
-    return absolute_errors(data, rows, run.model.answers(run.model.embed(data.inputs[rows])))
 
 
 def _probed(run: Run, data: Dataset) -> np.ndarray:

@@ -25,7 +25,7 @@ from isotone.studies.few_data import FEWEST
 from isotone.studies.flags import Flag, words
 from isotone.studies.grid import Grid, bounds, number
 from isotone.studies.robustness import interval_words
-from isotone.studies.sweep import ARMS, Sweep, slug, test_errors
+from isotone.studies.sweep import ARMS, Sweep, run_errors, slug
 
 CONSTANTS = ("median", "mean")
 RANGES = ("40:60%", "80:100%", "15:25%+45:55%+75:85%")
@@ -159,7 +159,7 @@ def _judged(sweep: Sweep, ranges: Sequence[Range]) -> list[dict[tuple[str, str],
                 run = sweep.run(arm, seed, place, part.path, **part.settings)
                 own = sweep.data_of(run, part.path)
                 rows = own.labelled("test")
-                error, held = test_errors(run, own), hole[data.labelled("test")]
+                error, held = run_errors(run, own), hole[data.labelled("test")]
                 for chosen, kept in ((held, inside), (~held, outside)):
                     cell = errors_of(own, rows[chosen], error[chosen], seed=seed, lines=part.lines)
                     kept.setdefault((arm.name, one.name), []).append(cell)
